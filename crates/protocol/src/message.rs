@@ -1,0 +1,201 @@
+//! Messages between a peer and its node: JSON text over one WebSocket, one object a message, whose only key is the
+//! message's name (`{"find":{"assets":[3]}}`): a reader knows what follows before it reads it, so that nothing is
+//! buffered and relayed signals stay raw. Unknown fields are ignored; an unknown message is answered with `error`
+//! and [`Reason::Malformed`].
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::digest::PieceDigests;
+use crate::manifest::{ManifestDelta, ManifestVersion};
+use crate::policy::Policy;
+use crate::{AssetId, AssetSet, PeerId, Reason, SiteId};
+
+/// A session description or candidate, exactly as the other browser wrote it. Nodes relay it without reading it, so
+/// that whatever browsers come to say in it works at once.
+pub type Signal<'a> = Cow<'a, RawValue>;
+
+/// From a peer to its node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum ToNode {
+    /// The first message of a session, answered by `welcome` or by `error` and the end of the session.
+    Hello {
+        /// The version that the peer speaks.
+        protocol: u32,
+        /// The site that the page belongs to.
+        site: SiteId,
+        /// The client release that the peer runs.
+        release: Box<str>,
+        /// A random number that the browser keeps for a day, so that one visitor's reloads count as one sighting.
+        visitor: u32,
+        /// The manifest that the peer has kept, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        manifest: Option<ManifestVersion>,
+        /// Whether the peer can open connections to others (consent, WebRTC, no reason against it).
+        connects: bool,
+        /// Whether the peer serves others.
+        shares: bool,
+    },
+    /// What the peer holds has changed. Indices are of the manifest version that the peer last received.
+    Holdings {
+        /// Assets of which it now holds something.
+        #[serde(default, skip_serializing_if = "AssetSet::is_empty")]
+        add: AssetSet,
+        /// Assets of which it no longer holds anything.
+        #[serde(default, skip_serializing_if = "AssetSet::is_empty")]
+        remove: AssetSet,
+    },
+    /// The peer looks for holders of these assets.
+    Find {
+        /// What it wants, most wanted first.
+        assets: Vec<AssetId>,
+    },
+    /// A session description or candidate for another peer.
+    Signal {
+        /// The peer it is for.
+        to: PeerId,
+        /// The description or candidate, verbatim.
+        #[cfg_attr(feature = "ts", ts(type = "unknown"))]
+        signal: Box<RawValue>,
+    },
+    /// How an introduction went.
+    Met {
+        /// The peer that was introduced.
+        peer: PeerId,
+        /// Milliseconds until the channel was open, or why it did not open.
+        outcome: Meeting,
+    },
+    /// What a neighbour was good for, when the channel closes and from time to time before.
+    Parted {
+        /// The neighbour.
+        peer: PeerId,
+        /// Bytes of verified pieces that it sent since the last such message.
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        bytes: u64,
+        /// Milliseconds in which at least one piece was awaited from it.
+        busy_ms: u32,
+        /// Why the peer was let go, if it was for a fault.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        fault: Option<Reason>,
+    },
+    /// Sightings: URLs that the page loaded and the manifest does not have.
+    Seen {
+        /// Absolute URLs without fragments.
+        urls: Vec<Box<str>>,
+    },
+    /// The visitor's own copy of these differs from the admitted one.
+    Differs {
+        /// The assets.
+        assets: Vec<AssetId>,
+    },
+    /// Asks for the piece digests of a large asset.
+    Pieces {
+        /// The asset.
+        asset: AssetId,
+    },
+}
+
+/// How an introduction went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Meeting {
+    /// The channel opened after so many milliseconds.
+    Opened(u32),
+    /// It did not.
+    Failed(Reason),
+}
+
+/// From a node to a peer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum ToPeer<'a> {
+    /// The session has begun.
+    Welcome {
+        /// The version that the node speaks.
+        protocol: u32,
+        /// The peer's identity for this session.
+        peer: PeerId,
+        /// Addresses of STUN servers, as `RTCIceServer.urls` wants them.
+        stun: Vec<Box<str>>,
+        /// The site's policy.
+        policy: Policy,
+        /// Peers in the swarm, this one included.
+        crowd: u32,
+    },
+    /// The manifest, or what changed in it.
+    Manifest(ManifestDelta),
+    /// The piece digests of a large asset.
+    Pieces {
+        /// The asset.
+        asset: AssetId,
+        /// Its digests.
+        pieces: PieceDigests,
+    },
+    /// Meet this peer.
+    Introduce {
+        /// The other peer.
+        peer: PeerId,
+        /// Whether this side makes the offer; the other waits for it.
+        offers: bool,
+        /// Which of the wanted assets the other holds something of.
+        holds: AssetSet,
+    },
+    /// Nobody else holds these.
+    NoHolder {
+        /// The assets.
+        assets: Vec<AssetId>,
+    },
+    /// A session description or candidate from another peer.
+    Signal {
+        /// The peer it is from.
+        from: PeerId,
+        /// The description or candidate, verbatim.
+        #[serde(borrow)]
+        #[cfg_attr(feature = "ts", ts(type = "unknown"))]
+        signal: Signal<'a>,
+    },
+    /// The peer has left the swarm.
+    Gone {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// The site's policy has changed.
+    Policy {
+        /// The new policy.
+        policy: Policy,
+    },
+    /// Something the peer said was wrong, or the session ends.
+    Error {
+        /// Why.
+        reason: Reason,
+        /// What it is about, for people.
+        about: Box<str>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_passes_verbatim() {
+        let text = r#"{"signal":{"to":"00000000000000ff","signal":{"sdp":"v=0\r\n",  "odd" : [1,2]}}}"#;
+        let ToNode::Signal { to, signal } = serde_json::from_str(text).unwrap() else { panic!("not a signal") };
+        let relayed = serde_json::to_string(&ToPeer::Signal { from: to, signal: Cow::Owned(signal) }).unwrap();
+        assert!(relayed.contains(r#"{"sdp":"v=0\r\n",  "odd" : [1,2]}"#), "{relayed}");
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_unknown_messages_refused() {
+        assert!(serde_json::from_str::<ToNode>(r#"{"find":{"assets":[1],"from_the_future":1}}"#).is_ok());
+        assert!(serde_json::from_str::<ToNode>(r#"{"from_the_future":{}}"#).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! What clients tell their node outside the WebSocket: `POST /report`, so that it arrives when the WebSocket is what
+//! broke.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{PeerId, Reason, SiteId};
+
+/// A small structured message about one thing that happened in a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct Note {
+    /// Milliseconds since the page began.
+    pub at_ms: u32,
+    /// What happened.
+    pub event: Event,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub reason: Option<Reason>,
+    /// The neighbour concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub peer: Option<PeerId>,
+    /// The URL concerned, without its query string, or words for people.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    #[cfg_attr(feature = "ts", ts(optional, as = "Option<Box<str>>"))]
+    pub about: Box<str>,
+    /// Bytes, where it is about bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(feature = "ts", ts(optional, type = "number"))]
+    pub bytes: u64,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The client started.
+    Started,
+    /// The client does not take part.
+    Off,
+    /// The session with the node began.
+    Joined,
+    /// The session with the node ended.
+    Left,
+    /// A channel to a neighbour opened.
+    Met,
+    /// A channel did not open, or closed.
+    Parted,
+    /// A request was answered by the mesh; `bytes` of it came from peers.
+    Served,
+    /// A request went to the origin, whole or from `bytes` on.
+    Fallback,
+    /// The origin was started beside the mesh.
+    Hedge,
+    /// A request was answered from the secondary cache.
+    Cached,
+    /// Something was stored in the secondary cache.
+    Stored,
+    /// Something left the secondary cache.
+    Evicted,
+    /// An error in the client itself.
+    Error,
+}
+
+/// One report of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct Report {
+    /// The site.
+    pub site: SiteId,
+    /// The client release.
+    pub release: Box<str>,
+    /// The notes, oldest first.
+    pub notes: Vec<Note>,
+    /// What the page's requests were answered with since the last report.
+    #[serde(default)]
+    pub traffic: Traffic,
+}
+
+/// Requests and bytes by the rung of the ladder that answered them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(default)]
+pub struct Traffic {
+    /// How many requests each answered; one that took from several counts for the one that gave the most.
+    pub requests: Sources,
+    /// How many bytes came from each.
+    pub bytes: Sources,
+    /// Bytes uploaded to neighbours.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub uploaded: u64,
+}
+
+/// A count for each rung of the ladder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(default)]
+pub struct Sources {
+    /// The visitor's own secondary cache.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub cache: u64,
+    /// Neighbours.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub peers: u64,
+    /// The supernode.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub supernode: u64,
+    /// The origin.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub origin: u64,
+}
