@@ -1,0 +1,20 @@
+// Written by `cargo xtask types` from crates/protocol, which says what each one means.
+export const PROTOCOL_VERSION = 1;
+export const PIECE_HEADER_BYTES = 9;
+export const PIECE_BYTES = 61440;
+export const SEGMENT_PIECES = 16;
+export const MAX_ASSET_BYTES = 1073741824;
+export const MAX_ASSETS = 1048576;
+export const MAX_ADMITTED = 16384;
+export const MAX_URL_BYTES = 2048;
+export const MAX_HEADER_BYTES = 4096;
+export const MAX_TO_NODE_BYTES = 65536;
+export const MAX_TO_PEER_BYTES = 262144;
+export const MAX_FIND_ASSETS = 256;
+export const MAX_SEEN_URLS = 128;
+export const MAX_FRAME_HEADER_BYTES = 4096;
+export const MAX_ASK_PIECES = 64;
+export const MAX_OPEN_ASKS = 64;
+export const MAX_REPORT_BYTES = 61440;
+export const MESSAGE_BURST = 200;
+export const MESSAGES_PER_SECOND = 50;

@@ -1,0 +1,103 @@
+//! What the demo shows while it runs.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Write};
+
+use crate::demo::node::Figures;
+use crate::demo::visitors::Visit;
+
+/// Remarks that are shown under the table.
+const NOTES: usize = 12;
+
+/// A visit in a line.
+pub(crate) fn visit_line(visit: &Visit) -> String {
+    let bytes = visit.bytes;
+    let mut line = format!(
+        "visitor {} {:<14} {:>5} ms   cache {}   peers {}   origin {}",
+        visit.visitor,
+        visit.page,
+        visit.load_ms,
+        size(bytes.cache),
+        size(bytes.peers),
+        size(bytes.origin),
+    );
+    if bytes.supernode > 0 {
+        line.push_str(&format!("   supernode {}", size(bytes.supernode)));
+    }
+    if !visit.controlled {
+        line.push_str("   (first page: the worker is only being installed)");
+    }
+    if visit.mismatched > 0 {
+        line.push_str(&format!("   {} bodies DIFFER", visit.mismatched));
+    }
+    if visit.errors > 0 {
+        line.push_str(&format!("   {} errors", visit.errors));
+    }
+    line
+}
+
+/// Bytes, for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// The table of the node's figures, drawn over itself on a terminal.
+pub(crate) struct Table {
+    notes: VecDeque<String>,
+    drawn_lines: usize,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self { notes: VecDeque::new(), drawn_lines: 0 }
+    }
+
+    /// Adds a remark.
+    pub(crate) fn note(&mut self, note: String) {
+        if !std::io::stdout().is_terminal() {
+            println!("{note}");
+        }
+        self.notes.push_back(note);
+        if self.notes.len() > NOTES {
+            self.notes.pop_front();
+        }
+    }
+
+    /// Draws it, on a terminal.
+    pub(crate) fn draw(&mut self, figures: &Figures) {
+        let mut out = std::io::stdout().lock();
+        if !out.is_terminal() {
+            return;
+        }
+        let mut lines = rows(figures);
+        lines.push(String::new());
+        lines.extend(self.notes.iter().cloned());
+        // Up over what was drawn last, and clear to the end of the screen.
+        if self.drawn_lines > 0 {
+            let _ = write!(out, "\x1b[{}A\x1b[J", self.drawn_lines);
+        }
+        let _ = writeln!(out, "{}", lines.join("\n"));
+        let _ = out.flush();
+        self.drawn_lines = lines.len();
+    }
+}
+
+/// The table's rows.
+fn rows(figures: &Figures) -> Vec<String> {
+    figures.iter().map(|(name, value)| format!("{name:<50} {value}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!([0, 999, 12_345, 2_345_678].map(size), ["0 B", "999 B", "12 kB", "2.3 MB"]);
+    }
+}

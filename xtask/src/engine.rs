@@ -1,0 +1,116 @@
+//! The engine for the browser: compiled to WebAssembly, given its JavaScript glue, and made small.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow};
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::setup::{self, Node, WASM_TARGET, WasmToolchain};
+use crate::stamp::Stamp;
+use crate::step::{Step, run_openly, run_quietly};
+use crate::workspace::{Workspace, cargo};
+
+/// The files that a page loads.
+pub(crate) const FILES: [&str; 2] = ["engine.js", "engine_bg.wasm"];
+
+/// What compilers emit for this target today and every browser with WebRTC data channels in workers understands;
+/// `wasm-opt` has to be told, because `strip` removes the section that says so.
+const WASM_FEATURES: [&str; 7] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Builds the engine; returns the folder that has [`FILES`].
+pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
+    let folder = workspace.kept("engine");
+    let made = FILES.map(|file| folder.join(file));
+    let crates = workspace.root.join("crates");
+    let mut inputs: Vec<PathBuf> = ["engine", "protocol"]
+        .iter()
+        .flat_map(|name| ["src", "Cargo.toml"].map(|path| crates.join(name).join(path)))
+        .collect();
+    inputs.extend(["Cargo.toml", "Cargo.lock"].map(|file| workspace.root.join(file)));
+    inputs.extend(["package-lock.json"].map(|file| workspace.client().join(file)));
+    let stamp = Stamp::of(workspace, "engine", &inputs, &WASM_FEATURES)?;
+    if stamp.is_current(&made) {
+        return Ok(folder);
+    }
+
+    let compiled = compile(workspace)?;
+    let glued = workspace.kept("engine-glued");
+    glue(&compiled, &glued)?;
+    fs::create_dir_all(&folder)?;
+    shrink(workspace, node, &glued, &folder)?;
+    stamp.write()?;
+    Ok(folder)
+}
+
+fn compile(workspace: &Workspace) -> Result<PathBuf> {
+    let toolchain = setup::wasm_toolchain()?;
+    // A folder of its own, so that neither compiler throws away what the other has built.
+    let target = workspace.target.join("web");
+    let mut command = Command::new(cargo());
+    command
+        .args([
+            "build",
+            "--package",
+            "edgeweave-engine",
+            "--lib",
+            "--profile",
+            "web",
+            "--target",
+            WASM_TARGET,
+        ])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(&workspace.root);
+    if let WasmToolchain::Debian { rustc, linker } = toolchain {
+        command
+            .args(["-Z", "build-std=std,panic_abort"])
+            .env("RUSTC", rustc)
+            // Building the standard library is an unstable feature of cargo.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+    }
+    run_openly("compile the engine to WebAssembly", &mut command)?;
+    Ok(target.join(WASM_TARGET).join("web/edgeweave_engine.wasm"))
+}
+
+fn glue(compiled: &Path, into: &Path) -> Result<()> {
+    let step = Step::begin("write the engine's glue");
+    Bindgen::new()
+        .input_path(compiled)
+        .out_name("engine")
+        .web(true)
+        .and_then(|bindgen| bindgen.typescript(false).remove_producers_section(true).generate(into))
+        .map_err(|error| anyhow!("cannot write the engine's glue: {error:#}"))?;
+    step.done();
+    Ok(())
+}
+
+fn shrink(workspace: &Workspace, node: &Node, from: &Path, into: &Path) -> Result<()> {
+    let tools = workspace.client().join("node_modules");
+    let [js, wasm] = FILES;
+    let mut optimise = node.command();
+    optimise
+        .arg(tools.join("binaryen/bin/wasm-opt"))
+        .arg("-Oz")
+        .args(WASM_FEATURES)
+        .arg(from.join(wasm))
+        .arg("-o")
+        .arg(into.join(wasm));
+    run_quietly("make the engine small", &mut optimise)?;
+
+    let mut minify = node.tool(&tools.join("esbuild/bin/esbuild"));
+    minify.arg(from.join(js)).args(["--minify", "--format=esm", "--target=es2022"]);
+    minify.arg(format!("--outfile={}", into.join(js).display()));
+    run_quietly("make the engine's glue small", &mut minify)
+        .context("is the client's package `esbuild` there?")
+}

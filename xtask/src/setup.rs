@@ -1,0 +1,252 @@
+//! Finding the tools that tasks need, and installing the ones that lack. Each tool is a function that returns it, so
+//! a task cannot use a tool that it has not asked for; when everything is there, asking takes milliseconds.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::stamp::Stamp;
+use crate::step::{output_of, run_quietly};
+use crate::workspace::{Workspace, on_path};
+
+/// The oldest Node.js that the client's tools run on.
+const OLDEST_NODE: u32 = 20;
+/// The Node.js that is installed where the distribution's own is too old.
+const INSTALLED_NODE: &str = "node@22";
+/// The target of the engine.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// Seconds that `rustup target add` may take: where it has no network it would wait for minutes.
+const RUSTUP_TIMEOUT_S: &str = "60";
+
+/// Installs everything.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let wasm = wasm_toolchain()?;
+    eprintln!("  WebAssembly for Rust: {}", wasm.describe());
+    let node = node(workspace)?;
+    eprintln!("  Node.js: {}", node.node.display());
+    client_packages(workspace, &node)?;
+    eprintln!("  the client's packages: {}", workspace.shown(&workspace.client().join("node_modules")));
+    eprintln!("  Chromium: {}", chromium()?.display());
+    Ok(())
+}
+
+/// A way to compile Rust to WebAssembly.
+pub(crate) enum WasmToolchain {
+    /// The toolchain in use has the target's standard library.
+    Rustup,
+    /// Debian's compiler builds the standard library from source, with the linker of whichever toolchain has one.
+    Debian { rustc: PathBuf, linker: PathBuf },
+}
+
+impl WasmToolchain {
+    fn describe(&self) -> String {
+        match self {
+            Self::Rustup => format!("rustup's {WASM_TARGET}"),
+            Self::Debian { rustc, .. } => {
+                format!("Debian's rustc-web ({}) and rust-web-src", rustc.display())
+            }
+        }
+    }
+}
+
+/// Rust's WebAssembly target.
+pub(crate) fn wasm_toolchain() -> Result<WasmToolchain> {
+    if let Some(found) = find_wasm_toolchain() {
+        return Ok(found);
+    }
+    let add = ["target", "add", WASM_TARGET];
+    let rustup_failed = match on_path("rustup") {
+        None => "there is no rustup".to_owned(),
+        Some(_) => {
+            let mut command = Command::new("timeout");
+            command.arg(RUSTUP_TIMEOUT_S).arg("rustup").args(add).env_remove("RUSTUP_AUTO_INSTALL");
+            match run_quietly(&format!("install Rust's {WASM_TARGET} with rustup"), &mut command) {
+                Ok(()) => String::new(),
+                Err(error) => format!("rustup could not: {error:#}"),
+            }
+        }
+    };
+    if !rustup_failed.is_empty() {
+        eprintln!("  {}; trying Debian's packages", rustup_failed.lines().next().unwrap_or_default());
+        install_packages(&["rustc-web", "rust-web-src"])
+            .with_context(|| format!("cannot compile Rust to WebAssembly: run `rustup {}`", add.join(" ")))?;
+    }
+    find_wasm_toolchain().with_context(|| {
+        format!("cannot compile Rust to WebAssembly: run `rustup {}`, then this again", add.join(" "))
+    })
+}
+
+fn find_wasm_toolchain() -> Option<WasmToolchain> {
+    let libraries =
+        output_of(Command::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]));
+    if libraries.is_some_and(|folder| Path::new(&folder).is_dir()) {
+        return Some(WasmToolchain::Rustup);
+    }
+    let rustc = PathBuf::from("/usr/bin/rustc");
+    let sysroot = PathBuf::from(output_of(Command::new(&rustc).args(["--print", "sysroot"]))?);
+    if !sysroot.join("lib/rustlib/src/rust/library/std").is_dir() {
+        return None;
+    }
+    Some(WasmToolchain::Debian { linker: find_linker()?, rustc })
+}
+
+fn find_linker() -> Option<PathBuf> {
+    let sysroot = PathBuf::from(output_of(Command::new("rustc").args(["--print", "sysroot"]))?);
+    let host = output_of(Command::new("rustc").args(["--print", "host-tuple"]))?;
+    let bundled = sysroot.join("lib/rustlib").join(host).join("bin/rust-lld");
+    if bundled.is_file() { Some(bundled) } else { on_path("rust-lld").or_else(|| on_path("wasm-ld")) }
+}
+
+/// Node.js with its package manager.
+pub(crate) struct Node {
+    /// The program.
+    pub(crate) node: PathBuf,
+}
+
+impl Node {
+    /// Runs a script under this Node.js.
+    pub(crate) fn command(&self) -> Command {
+        self.tool(&self.node)
+    }
+
+    /// Runs a tool that is itself a script, or that starts some.
+    pub(crate) fn tool(&self, path: &Path) -> Command {
+        let mut command = Command::new(path);
+        self.come_first(&mut command);
+        command
+    }
+
+    /// Runs its package manager, in the client's folder.
+    pub(crate) fn npm(&self, workspace: &Workspace) -> Command {
+        let mut command = self.tool(Path::new("npm"));
+        command.current_dir(workspace.client());
+        command
+    }
+
+    /// Scripts that say `node` mean this one.
+    fn come_first(&self, command: &mut Command) {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = self.node.parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path));
+        if let Ok(path) = env::join_paths(folders) {
+            command.env("PATH", path);
+        }
+    }
+}
+
+/// Node.js, at least [`OLDEST_NODE`].
+pub(crate) fn node(workspace: &Workspace) -> Result<Node> {
+    let lacking = ["node", "npm"].into_iter().filter(|program| on_path(program).is_none());
+    // The distribution's package of `node` is called `nodejs`.
+    let packages: Vec<_> =
+        lacking.map(|program| if program == "node" { "nodejs" } else { program }).collect();
+    if !packages.is_empty() {
+        install_packages(&packages).with_context(|| {
+            format!("Node.js {OLDEST_NODE} or newer with npm is needed: https://nodejs.org")
+        })?;
+    }
+    if let Some(node) = on_path("node").filter(|node| is_new_enough(node)) {
+        return Ok(Node { node });
+    }
+
+    // Debian 12's is too old; npm itself carries newer ones.
+    let folder = workspace.kept("node");
+    let node = folder.join("node_modules/node/bin/node");
+    if !is_new_enough(&node) {
+        fs::create_dir_all(&folder)?;
+        let what =
+            format!("install {INSTALLED_NODE} from npm for this checkout (the one on PATH is too old)");
+        run_quietly(
+            &what,
+            Command::new("npm").args(["install", "--prefix"]).arg(&folder).arg(INSTALLED_NODE),
+        )?;
+    }
+    if !is_new_enough(&node) {
+        bail!(
+            "Node.js {OLDEST_NODE} or newer is needed, and the one on PATH is older: see https://nodejs.org"
+        );
+    }
+    Ok(Node { node })
+}
+
+fn is_new_enough(node: &Path) -> bool {
+    let version = output_of(Command::new(node).arg("--version")).unwrap_or_default();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| major >= OLDEST_NODE)
+}
+
+/// The client's packages, as its lock file has them.
+pub(crate) fn client_packages(workspace: &Workspace, node: &Node) -> Result<()> {
+    let client = workspace.client();
+    let inputs = [client.join("package.json"), client.join("package-lock.json")];
+    let stamp = Stamp::of(workspace, "client-packages", &inputs, &[])?;
+    if stamp.is_current(&[client.join("node_modules")]) {
+        return Ok(());
+    }
+    let mut npm = node.npm(workspace);
+    // No browsers are downloaded: the tests use the system's Chromium.
+    npm.args(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
+    run_quietly("install the client's packages", &mut npm)?;
+    stamp.write()
+}
+
+/// A Chromium: `$CHROMIUM`, one on `PATH`, or Debian's.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    if let Some(named) = env::var_os("CHROMIUM") {
+        let path = PathBuf::from(named);
+        if path.is_file() {
+            return Ok(path);
+        }
+        bail!("$CHROMIUM names {}, which is not there", path.display());
+    }
+    let find = || {
+        ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+            .into_iter()
+            .find_map(on_path)
+    };
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    let way_out = "a Chromium is needed: install one, or name it in $CHROMIUM";
+    install_packages(&["chromium"]).context(way_out)?;
+    find().context(way_out)
+}
+
+/// Installs packages of a Debian-like distribution.
+fn install_packages(packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    if on_path("apt-get").is_none() {
+        bail!("{names} lacks, and this system has no apt-get to install it with");
+    }
+    let mut prefix: Vec<&str> = Vec::new();
+    if output_of(Command::new("id").arg("-u")).as_deref() != Some("0") {
+        if output_of(Command::new("sudo").args(["-n", "true"])).is_none() {
+            bail!(
+                "{names} lacks, and installing takes root: run `sudo apt-get install {names}`, then this again"
+            );
+        }
+        prefix = vec!["sudo", "-n"];
+    }
+    let apt = |arguments: &[&str]| {
+        let mut words =
+            prefix.iter().copied().chain(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y"]);
+        let mut command = Command::new(words.next().unwrap_or("env"));
+        command.args(words).args(arguments);
+        command
+    };
+    let install = [&["install", "--no-install-recommends"], packages].concat();
+    let what = format!("install {names} with apt-get");
+    if has_package_lists() && run_quietly(&what, &mut apt(&install)).is_ok() {
+        return Ok(());
+    }
+    // The lists are missing, or so old that the packages they name are gone.
+    run_quietly("update the package lists", &mut apt(&["update"]))?;
+    run_quietly(&what, &mut apt(&install))
+}
+
+fn has_package_lists() -> bool {
+    let lists = fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    lists.into_iter().any(|list| list.file_name().to_string_lossy().contains("Packages"))
+}
