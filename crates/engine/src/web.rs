@@ -1,7 +1,7 @@
 //! The engine's face to JavaScript: inputs and outputs as JSON, time as the page's own milliseconds.
 #![allow(unsafe_code, unreachable_pub)] // What `wasm_bindgen` generates needs both.
 
-use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::{Timestamp, json};
 use wasm_bindgen::prelude::*;
 
 use crate::Engine;
@@ -15,12 +15,12 @@ impl WebEngine {
     /// Makes an engine from `Setup` as JSON at `now`, in `performance.now()` milliseconds.
     #[wasm_bindgen(constructor)]
     pub fn new(now: f64, setup: &str) -> Result<WebEngine, JsError> {
-        Ok(Self(Engine::new(timestamp(now), serde_json::from_str(setup)?)))
+        Ok(Self(Engine::new(timestamp(now), json::read(setup)?)))
     }
 
     /// Takes in an `Input` as JSON.
     pub fn handle(&mut self, now: f64, input: &str) -> Result<(), JsError> {
-        self.0.handle_input(timestamp(now), serde_json::from_str(input)?);
+        self.0.handle_input(timestamp(now), json::read(input)?);
         Ok(())
     }
 

@@ -56,7 +56,8 @@ impl fmt::Display for Digest {
         let mut text = [0; Self::TEXT_BYTES];
         let mut chunks = text.chunks_mut(4);
         for triple in self.0.chunks(3) {
-            let bits = triple.iter().fold(0u32, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - triple.len()));
+            let bits = triple.iter().fold(0u32, |bits, byte| (bits << 8) | u32::from(*byte))
+                << (8 * (3 - triple.len()));
             for (place, symbol) in chunks.next().into_iter().flatten().enumerate() {
                 *symbol = SYMBOLS[(bits >> (18 - 6 * place)) as usize & 63];
             }

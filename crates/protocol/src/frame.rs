@@ -85,7 +85,9 @@ impl Frame {
         match self {
             Self::Have { epoch, assets } => put(1, &set_words(*epoch, assets)),
             Self::Lost { epoch, assets } => put(2, &set_words(*epoch, assets)),
-            Self::Ask { transfer, epoch, asset, first, count } => put(3, &[*transfer, asset.0, *epoch, *first, *count]),
+            Self::Ask { transfer, epoch, asset, first, count } => {
+                put(3, &[*transfer, asset.0, *epoch, *first, *count]);
+            }
             Self::Piece { transfer, piece } => put(4, &[*transfer, *piece]),
             Self::Refuse { transfer, reason, segments } => {
                 put(5, &[*transfer]);
@@ -130,7 +132,9 @@ impl Frame {
                 let reason = *REFUSALS.get(usize::from(code))?;
                 Some(Self::Refuse { transfer, reason, segments: segments.to_vec() })
             }
-            6 => word(rest).filter(|(_, rest)| rest.is_empty()).map(|(transfer, _)| Self::Cancel { transfer }),
+            6 => {
+                word(rest).filter(|(_, rest)| rest.is_empty()).map(|(transfer, _)| Self::Cancel { transfer })
+            }
             _ => None,
         }
     }

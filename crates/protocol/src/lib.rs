@@ -12,6 +12,7 @@ pub mod asset_set;
 pub mod digest;
 pub mod frame;
 pub mod id;
+pub mod json;
 pub mod limits;
 pub mod manifest;
 pub mod message;

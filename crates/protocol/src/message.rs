@@ -188,8 +188,11 @@ mod tests {
     #[test]
     fn a_signal_passes_verbatim() {
         let text = r#"{"signal":{"to":"00000000000000ff","signal":{"sdp":"v=0\r\n",  "odd" : [1,2]}}}"#;
-        let ToNode::Signal { to, signal } = serde_json::from_str(text).unwrap() else { panic!("not a signal") };
-        let relayed = serde_json::to_string(&ToPeer::Signal { from: to, signal: Cow::Owned(signal) }).unwrap();
+        let ToNode::Signal { to, signal } = serde_json::from_str(text).unwrap() else {
+            panic!("not a signal")
+        };
+        let relayed =
+            serde_json::to_string(&ToPeer::Signal { from: to, signal: Cow::Owned(signal) }).unwrap();
         assert!(relayed.contains(r#"{"sdp":"v=0\r\n",  "odd" : [1,2]}"#), "{relayed}");
     }
 
