@@ -16,6 +16,8 @@ const LOAD_TIMEOUT_MS = 60_000;
 const SETTLE_TIMEOUT_MS = 20_000;
 /** Milliseconds for which nothing must have changed before a client counts as settled. */
 const QUIET_MS = 1_500;
+/** Milliseconds after which a client that has not come counts as absent. */
+const ABSENT_MS = 6_000;
 /** How often a client is asked, in milliseconds. */
 const POLL_MS = 100;
 
@@ -32,6 +34,8 @@ const options = JSON.parse(process.argv[2]);
 const site = new URL(options.url);
 const origin = new URL(options.origin);
 const visitors = [];
+/** Digests of what the origin answers, by URL. */
+const truths = new Map();
 let closing = false;
 
 process.stdin.resume();
@@ -145,7 +149,9 @@ async function settled(page, of) {
       last = now;
       since = Date.now();
     }
-    return stats?.connected && Date.now() - since >= QUIET_MS;
+    // A client that is not there, or takes no part, will not change its mind.
+    const quiet = Date.now() - since;
+    return stats?.connected ? quiet >= QUIET_MS : quiet >= (stats?.off ? QUIET_MS : ABSENT_MS);
   });
   return stats;
 }
@@ -173,8 +179,6 @@ async function mismatches(visitor) {
   }
   return wrong;
 }
-
-const truths = new Map();
 
 /** The digest of what the origin itself answers; nothing for what is not the origin's, such as the client's files. */
 async function truth(url) {

@@ -19,6 +19,13 @@ struct Page {
     pictures: [&'static str; 3],
 }
 
+impl Page {
+    /// Its path, as links give it.
+    fn path(&self) -> String {
+        format!("/{}", if self.file == "index.html" { "" } else { self.file })
+    }
+}
+
 const PAGES: [Page; 4] = [
     Page {
         file: "index.html",
@@ -104,7 +111,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<PathBuf> {
 
 fn html(page: &Page) -> String {
     let links: String =
-        PAGES.iter().map(|page| format!("<a href=\"/{}\">{}</a>\n", page.file, page.title)).collect();
+        PAGES.iter().map(|page| format!("<a href=\"{}\">{}</a>\n", page.path(), page.title)).collect();
     let figures: String = page
         .pictures
         .iter()
