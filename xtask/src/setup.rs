@@ -60,9 +60,16 @@ pub(crate) fn wasm_toolchain() -> Result<WasmToolchain> {
     let add = ["target", "add", WASM_TARGET];
     let rustup_failed = match on_path("rustup") {
         None => "there is no rustup".to_owned(),
-        Some(_) => {
-            let mut command = Command::new("timeout");
-            command.arg(RUSTUP_TIMEOUT_S).arg("rustup").args(add).env_remove("RUSTUP_AUTO_INSTALL");
+        Some(rustup) => {
+            let mut command = match on_path("timeout") {
+                Some(timeout) => {
+                    let mut limited = Command::new(timeout);
+                    limited.arg(RUSTUP_TIMEOUT_S).arg(rustup);
+                    limited
+                }
+                None => Command::new(rustup),
+            };
+            command.args(add);
             match run_quietly(&format!("install Rust's {WASM_TARGET} with rustup"), &mut command) {
                 Ok(()) => String::new(),
                 Err(error) => format!("rustup could not: {error:#}"),

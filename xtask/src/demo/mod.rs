@@ -95,7 +95,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Set when the person at the terminal has seen enough. Children are ended by those who own them.
+/// Set when the person at the terminal has seen enough. Children are in process groups of their own, so that Ctrl-C
+/// does not reach them: whoever owns one ends it.
 fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&stop);

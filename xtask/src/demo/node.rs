@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -43,6 +44,7 @@ impl Node {
             .args(["--prefer", &options.prefer, "--patience-ms", &options.patience_ms.to_string()])
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
+            .process_group(0)
             .spawn()
             .with_context(|| format!("cannot run {}", binary.display()))?;
         let node = Self { child: Mutex::new(child), address };

@@ -297,6 +297,16 @@ mod tests {
     }
 
     #[test]
+    fn a_link_lets_no_more_through_than_its_rate() {
+        let link = Link::new(8e6);
+        let began = Instant::now();
+        for _ in 0..4 {
+            link.pass(5_000);
+        }
+        assert!(began.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[test]
     fn nothing_outside_the_folder_is_served() {
         let folder = Path::new("/site");
         assert_eq!(file_of(folder, "/a/b.png"), Some("/site/a/b.png".into()));

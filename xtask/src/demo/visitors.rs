@@ -1,6 +1,7 @@
 //! The visitors, as seen from here: a Node.js process that tells what they do, line by line.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -105,6 +106,7 @@ impl Visitors {
             .arg(options.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .process_group(0)
             .spawn()
             .context("cannot start the visitors")?;
         let (sender, lines) = mpsc::channel();
