@@ -1,1 +1,49 @@
-fn main() {}
+//! The one command of Edgeweave.
+
+mod failure;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Visitors' browsers serve a site's verified assets to each other.
+#[derive(Parser)]
+#[command(name = "edgeweave", version, propagate_version = true, max_term_width = 110)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Run a node: reverse proxy, coordinator, origin fetcher and STUN in one process.
+    Serve(Box<serve::Options>),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let ended = match command.what {
+        What::Serve(options) => serve::run(*options),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.show(),
+    }
+}
+
+/// Every connection is a file descriptor, and the usual limit is 1024.
+fn raise_file_limit() {
+    // Without more, the node serves fewer; it says so when it runs out of them.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+}
+
+/// A runtime for everything that waits.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start threads: {error}")))
+}

@@ -1,0 +1,82 @@
+//! Cuts content into pieces and names it, as it streams by.
+
+use edgeweave_coordinator::io::Content;
+use edgeweave_protocol::Digest;
+use edgeweave_protocol::digest::PieceDigests;
+use edgeweave_protocol::limits::PIECE_BYTES;
+use sha2::{Digest as _, Sha256};
+
+/// The digests of a content, of which nothing else is kept.
+#[derive(Default)]
+pub(super) struct PieceHasher {
+    size: u64,
+    piece: Sha256,
+    in_piece: usize,
+    digests: Vec<Digest>,
+}
+
+impl PieceHasher {
+    /// Bytes so far.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE_BYTES as usize - self.in_piece));
+            self.piece.update(now);
+            self.in_piece += now.len();
+            bytes = later;
+            if self.in_piece == PIECE_BYTES as usize {
+                self.end_piece();
+            }
+        }
+    }
+
+    /// The digests of all that was taken; no bytes at all are one empty piece.
+    pub(super) fn finish(mut self) -> Content {
+        if self.in_piece > 0 || self.digests.is_empty() {
+            self.end_piece();
+        }
+        let mut hash = Sha256::new();
+        self.digests.iter().for_each(|digest| hash.update(digest.0));
+        let hash = Digest(hash.finalize().into());
+        Content { size: self.size, hash, pieces: PieceDigests(self.digests) }
+    }
+
+    fn end_piece(&mut self) {
+        self.digests.push(Digest(self.piece.finalize_reset().into()));
+        self.in_piece = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgeweave_protocol::manifest::piece_count;
+
+    use super::*;
+
+    fn hashed(content: &[u8], step: usize) -> Content {
+        let mut hasher = PieceHasher::default();
+        content.chunks(step).for_each(|chunk| hasher.update(chunk));
+        hasher.finish()
+    }
+
+    #[test]
+    fn content_is_named_the_same_however_it_arrives() {
+        let piece = PIECE_BYTES as usize;
+        for size in [0, 1, piece - 1, piece, piece + 1, 3 * piece] {
+            let content: Vec<u8> = (0..size).map(|index| (index * 31) as u8).collect();
+            let whole = hashed(&content, usize::MAX);
+            assert_eq!(whole, hashed(&content, 1000));
+            assert_eq!(whole.pieces.0.len(), piece_count(size as u64) as usize);
+            let digests: Vec<[u8; 32]> =
+                content.chunks(piece).map(|bytes| Sha256::digest(bytes).into()).collect();
+            if size > 0 {
+                assert_eq!(whole.hash.0, <[u8; 32]>::from(Sha256::digest(digests.concat())));
+            }
+        }
+    }
+}

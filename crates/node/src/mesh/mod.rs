@@ -1,0 +1,245 @@
+//! The mesh thread: it alone owns the coordinators and the peers' sockets, so nothing in it needs a lock, and a
+//! relayed signal goes from one socket to another without leaving the thread.
+
+mod session;
+mod socket;
+mod swarm;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use edgeweave_coordinator::io::{Fetched, Place};
+use edgeweave_coordinator::{Coordinator, Input, Setup};
+use edgeweave_protocol::manifest::Headers;
+use edgeweave_protocol::policy::Policy;
+use edgeweave_protocol::{Reason, SiteId};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use self::session::{Guest, Sessions};
+use self::swarm::Swarm;
+use crate::metrics::MeshMetrics;
+use crate::site::Site;
+use crate::web_origin::WebOrigin;
+
+/// How often sessions are looked at: the unit of all their timeouts.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Sessions that are looked at in one go; then others have their turn.
+const SWEEP_SESSIONS: usize = 10_000;
+/// How long peers have to take the farewell when the node ends.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// A fetch that a coordinator wants.
+pub(crate) struct FetchOrder {
+    /// The site.
+    pub(crate) site: Arc<Site>,
+    /// The absolute URL, as visitors see it.
+    pub(crate) url: Box<str>,
+    /// Validators for a revalidation.
+    pub(crate) validators: Headers,
+    /// The most bytes of content.
+    pub(crate) max_bytes: u64,
+}
+
+/// A peer whose WebSocket upgrade was answered.
+pub(crate) struct Arrival {
+    /// Its connection.
+    pub(crate) tcp: std::net::TcpStream,
+    /// What was read behind the request.
+    pub(crate) read_ahead: Bytes,
+    /// Where it connects from.
+    pub(crate) place: Place,
+    /// Addresses of STUN servers, as it can reach them.
+    pub(crate) stun: Vec<Box<str>>,
+    /// The page's origin, if it said one.
+    pub(crate) origin: Option<WebOrigin>,
+}
+
+enum Command {
+    Adopt(Box<Arrival>),
+    Tell(SiteId, Box<Input>),
+    Look(SiteId, Box<dyn FnOnce(&Coordinator) + Send>),
+    ShutDown(oneshot::Sender<()>),
+}
+
+/// The way into the mesh thread.
+#[derive(Clone)]
+pub(crate) struct Mesh {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// What the mesh thread works on.
+struct Swarms {
+    sessions: Rc<Sessions>,
+    by_site: BTreeMap<SiteId, Rc<Swarm>>,
+    max_sessions: usize,
+    metrics: MeshMetrics,
+}
+
+impl Swarms {
+    fn find(&self, site: &SiteId) -> Option<Rc<Swarm>> {
+        self.by_site.get(site).cloned()
+    }
+}
+
+/// Starts the mesh thread. It ends when the last [`Mesh`] is dropped or [`Mesh::shut_down`] was called.
+pub(crate) fn start(
+    sites: Vec<Arc<Site>>,
+    max_sessions: usize,
+    metrics: MeshMetrics,
+    fetches: mpsc::UnboundedSender<FetchOrder>,
+) -> io::Result<(Mesh, JoinHandle<()>)> {
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let seeds =
+        sites.iter().map(|_| getrandom::u64()).collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+    let thread = std::thread::Builder::new().name("mesh".into()).spawn(move || {
+        LocalSet::new().block_on(&runtime, async move {
+            let sessions = Rc::new(Sessions::default());
+            let mut by_site = BTreeMap::new();
+            for (site, seed) in sites.into_iter().zip(seeds) {
+                let setup = setup_of(&site, seed);
+                let id = site.id.clone();
+                let swarm = Swarm::new(site, setup, sessions.clone(), fetches.clone(), metrics.clone());
+                by_site.insert(id, Rc::new(swarm));
+            }
+            run(Rc::new(Swarms { sessions, by_site, max_sessions, metrics }), inbox).await;
+        });
+    })?;
+    Ok((Mesh { commands }, thread))
+}
+
+fn setup_of(site: &Site, seed: u64) -> Setup {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Setup {
+        site: site.id.clone(),
+        origins: site.origins.iter().map(|origin| origin.as_str().into()).collect(),
+        policy: site.policy(),
+        admission: site.admission.clone(),
+        seed,
+        unix_ms: since_1970.as_millis() as u64,
+    }
+}
+
+async fn run(swarms: Rc<Swarms>, mut inbox: mpsc::UnboundedReceiver<Command>) {
+    for swarm in swarms.by_site.values() {
+        tokio::task::spawn_local(swarm.clone().keep_time());
+    }
+    tokio::task::spawn_local(sweep(swarms.clone()));
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Adopt(arrival) => adopt(&swarms, *arrival),
+            Command::Tell(site, input) => {
+                if let Some(swarm) = swarms.find(&site) {
+                    swarm.handle(*input);
+                }
+            }
+            Command::Look(site, at) => {
+                if let Some(swarm) = swarms.find(&site) {
+                    swarm.look(at);
+                }
+            }
+            Command::ShutDown(done) => {
+                farewell(&swarms).await;
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+}
+
+fn adopt(swarms: &Rc<Swarms>, arrival: Arrival) {
+    let Arrival { tcp, read_ahead, place, stun, origin } = arrival;
+    // The connection moves from the reactor that read its request to the one of this thread.
+    match TcpStream::from_std(tcp) {
+        Ok(tcp) => {
+            let guest = Box::new(Guest { place, stun, origin });
+            tokio::task::spawn_local(session::serve(swarms.clone(), tcp, read_ahead, guest));
+        }
+        Err(error) => tracing::warn!(%error, "a peer's connection could not be taken over"),
+    }
+}
+
+async fn sweep(swarms: Rc<Swarms>) {
+    let mut sweeps = tokio::time::interval(SWEEP);
+    loop {
+        sweeps.tick().await;
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let (sessions, rest) = swarms.sessions.some(from, SWEEP_SESSIONS);
+            sessions.iter().for_each(|session| session.sweep(&swarms.metrics));
+            next = rest;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn farewell(swarms: &Swarms) {
+    let (sessions, _) = swarms.sessions.some(0, usize::MAX >> 1);
+    sessions.iter().for_each(|session| session.say_goodbye());
+    drop(sessions);
+    let gone = async {
+        while swarms.sessions.len() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let _ = tokio::time::timeout(FAREWELL, gone).await;
+}
+
+impl Mesh {
+    /// Hands a peer over.
+    pub(crate) fn adopt(&self, arrival: Arrival) {
+        self.send(Command::Adopt(Box::new(arrival)));
+    }
+
+    /// Tells a site's coordinator what the origin answered.
+    pub(crate) fn fetched(&self, site: &SiteId, url: Box<str>, outcome: Result<Fetched, Reason>) {
+        self.tell(site, Input::Fetched { url, outcome });
+    }
+
+    /// Purges one URL of a site, or everything.
+    pub(crate) fn purge(&self, site: &SiteId, url: Option<Box<str>>) {
+        self.tell(site, Input::Purge { url });
+    }
+
+    /// Changes a site's policy.
+    pub(crate) fn set_policy(&self, site: &SiteId, policy: Policy) {
+        self.tell(site, Input::SetPolicy(policy));
+    }
+
+    /// Looks at a site's coordinator; `None` when there is no such site, or the node is going down.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        site: &SiteId,
+        at: impl FnOnce(&Coordinator) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let look = Box::new(move |coordinator: &Coordinator| {
+            let _ = answer.send(at(coordinator));
+        });
+        self.send(Command::Look(site.clone(), look));
+        answered.await.ok()
+    }
+
+    /// Tells all peers that the node is going down, and ends the thread.
+    pub(crate) async fn shut_down(&self) {
+        let (done, wait) = oneshot::channel();
+        self.send(Command::ShutDown(done));
+        let _ = wait.await;
+    }
+
+    fn tell(&self, site: &SiteId, input: Input) {
+        self.send(Command::Tell(site.clone(), Box::new(input)));
+    }
+
+    fn send(&self, command: Command) {
+        // The thread is gone only while the node is going down.
+        let _ = self.commands.send(command);
+    }
+}

@@ -1,0 +1,146 @@
+//! One swarm: a coordinator, and the effects of its outputs.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use edgeweave_coordinator::{Coordinator, Input, Output, Setup};
+use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::message::ToPeer;
+use tokio::sync::{Notify, mpsc};
+
+use super::FetchOrder;
+use super::session::Sessions;
+use crate::metrics::MeshMetrics;
+use crate::site::Site;
+
+/// Room for a relayed session description, so that writing it does not grow the text step by step.
+const MESSAGE_CAPACITY: usize = 1200;
+
+/// A site's coordinator with all that it needs to act.
+pub(super) struct Swarm {
+    /// The site.
+    pub(super) site: std::sync::Arc<Site>,
+    coordinator: RefCell<Coordinator>,
+    sessions: Rc<Sessions>,
+    fetches: mpsc::UnboundedSender<FetchOrder>,
+    metrics: MeshMetrics,
+    /// What [`Timestamp::ZERO`] is.
+    start: Instant,
+    /// The deadline that the timer waits for.
+    armed: Cell<Option<Timestamp>>,
+    /// Tells the timer that there is an earlier one.
+    earlier: Notify,
+}
+
+impl Swarm {
+    /// A swarm without peers.
+    pub(super) fn new(
+        site: std::sync::Arc<Site>,
+        setup: Setup,
+        sessions: Rc<Sessions>,
+        fetches: mpsc::UnboundedSender<FetchOrder>,
+        metrics: MeshMetrics,
+    ) -> Self {
+        Self {
+            site,
+            coordinator: RefCell::new(Coordinator::new(Timestamp::ZERO, setup)),
+            sessions,
+            fetches,
+            metrics,
+            start: Instant::now(),
+            armed: Cell::new(None),
+            earlier: Notify::new(),
+        }
+    }
+
+    /// Tells the coordinator what happened, and does what it says.
+    pub(super) fn handle(&self, input: Input) {
+        self.coordinator.borrow_mut().handle_input(self.now(), input);
+        // The coordinator is not borrowed while an output is acted upon.
+        while let Some(output) = self.next_output() {
+            self.act(output);
+        }
+        let deadline = self.coordinator.borrow().poll_timeout();
+        let is_earlier = match (deadline, self.armed.get()) {
+            (Some(new), Some(armed)) => new < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if is_earlier {
+            self.armed.set(deadline);
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Looks at the coordinator.
+    pub(super) fn look<T>(&self, at: impl FnOnce(&Coordinator) -> T) -> T {
+        at(&self.coordinator.borrow())
+    }
+
+    /// Gives the coordinator its ticks; never ends.
+    pub(super) async fn keep_time(self: Rc<Self>) {
+        loop {
+            let deadline = self.coordinator.borrow().poll_timeout();
+            self.armed.set(deadline);
+            let tick = async {
+                match deadline {
+                    Some(deadline) => {
+                        tokio::time::sleep_until((self.start + since_start(deadline)).into()).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = tick => {
+                    self.armed.set(None);
+                    self.handle(Input::Tick);
+                }
+                () = self.earlier.notified() => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::ZERO + self.start.elapsed()
+    }
+
+    fn next_output(&self) -> Option<Output> {
+        self.coordinator.borrow_mut().poll_output()
+    }
+
+    fn act(&self, output: Output) {
+        match output {
+            Output::Send { session, message } => {
+                self.metrics.sent(&message);
+                let Some(session) = self.sessions.get(session) else { return };
+                if let Some(text) = text_of(&message) {
+                    session.send(text);
+                }
+            }
+            Output::Close { session, reason } => {
+                self.metrics.closed(reason);
+                if let Some(session) = self.sessions.get(session) {
+                    session.close(reason);
+                }
+            }
+            Output::Fetch { url, validators, max_bytes } => {
+                self.metrics.fetches.inc();
+                let order = FetchOrder { site: self.site.clone(), url, validators, max_bytes };
+                // The receiver is gone only while the node is going down.
+                let _ = self.fetches.send(order);
+            }
+        }
+    }
+}
+
+fn since_start(deadline: Timestamp) -> Duration {
+    deadline.since(Timestamp::ZERO)
+}
+
+/// A message as it is sent.
+pub(super) fn text_of(message: &ToPeer<'_>) -> Option<String> {
+    let mut bytes = Vec::with_capacity(MESSAGE_CAPACITY);
+    serde_json::to_writer(&mut bytes, message).ok()?;
+    String::from_utf8(bytes).ok()
+}
