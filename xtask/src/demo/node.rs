@@ -1,8 +1,8 @@
 //! The node that the demo runs, as a child process.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::demo::Options;
 
@@ -21,11 +22,20 @@ const START_POLL: Duration = Duration::from_millis(50);
 const ANSWER: Duration = Duration::from_secs(2);
 /// Where the node listens when nobody says where.
 const LISTEN: &str = "127.0.0.1:8080";
+/// Where it listens when nobody has to know beforehand: a free port.
+const LISTEN_ANYWHERE: &str = "127.0.0.1:0";
 
 /// A running node. Dropped, it ends.
 pub(crate) struct Node {
     child: Mutex<Child>,
+    /// Where visitors are answered, and whoever asks about the node.
     address: SocketAddr,
+}
+
+/// What `edgeweave serve --json` says first.
+#[derive(Deserialize)]
+struct Addresses {
+    listen: SocketAddr,
 }
 
 /// The node's metrics by name, labels included.
@@ -34,29 +44,43 @@ pub(crate) type Figures = BTreeMap<String, f64>;
 impl Node {
     /// Starts it before an origin and waits until it is ready.
     pub(crate) fn start(binary: &Path, origin: &str, options: &Options) -> Result<Self> {
-        let address = match &options.listen {
-            Some(listen) => parse(listen)?,
-            None if options.once => free_port()?,
-            None => parse(LISTEN)?,
-        };
-        let child = Command::new(binary)
-            .args(["serve", "--origin", origin, "--listen", &address.to_string()])
+        let anywhere = if options.once { LISTEN_ANYWHERE } else { LISTEN };
+        let mut child = Command::new(binary)
+            .args(["serve", "--json", "--origin", origin])
+            .args(["--listen", options.listen.as_deref().unwrap_or(anywhere)])
             .args(["--prefer", &options.prefer, "--patience-ms", &options.patience_ms.to_string()])
             .stdin(Stdio::null())
-            .stdout(std::io::stderr())
+            .stdout(Stdio::piped())
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot run {}", binary.display()))?;
+        let address = match announced(&mut child) {
+            Ok(address) => address,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error).context("the node did not start");
+            }
+        };
         let node = Self { child: Mutex::new(child), address };
+        node.wait_until_ready()?;
+        Ok(node)
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
         let end = Instant::now() + START;
-        while node.get("/readyz").is_none() {
-            node.check()?;
+        while self.get("/readyz").is_none() {
+            self.check()?;
             if Instant::now() > end {
-                bail!("the node is not ready after {} s", START.as_secs());
+                bail!(
+                    "the node is not ready after {} s: http://{}/readyz says why",
+                    START.as_secs(),
+                    self.address
+                );
             }
             std::thread::sleep(START_POLL);
         }
-        Ok(node)
+        Ok(())
     }
 
     /// The site's address through the node.
@@ -103,12 +127,11 @@ impl Drop for Node {
     }
 }
 
-fn parse(listen: &str) -> Result<SocketAddr> {
-    listen
-        .parse()
-        .with_context(|| format!("--listen {listen} is not an address and a port, such as {LISTEN}"))
-}
-
-fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?)
+/// Where the node says that it listens.
+fn announced(child: &mut Child) -> Result<SocketAddr> {
+    let stdout = child.stdout.take().context("it has no output")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    let Addresses { listen } = serde_json::from_str(&line).context("it did not say where it listens")?;
+    Ok(listen)
 }

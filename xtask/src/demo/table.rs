@@ -8,6 +8,8 @@ use crate::demo::visitors::Visit;
 
 /// Remarks that are shown under the table.
 const NOTES: usize = 12;
+/// The length of a bar that stands for everything, in characters.
+const BAR_CHARS: f64 = 40.0;
 
 /// A visit in a line.
 pub(crate) fn visit_line(visit: &Visit) -> String {
@@ -89,12 +91,52 @@ impl Table {
 
 /// The table's rows.
 fn rows(figures: &Figures) -> Vec<String> {
-    figures.iter().map(|(name, value)| format!("{name:<50} {value}")).collect()
+    let figure = |name: &str| figures.get(name).copied().unwrap_or_default();
+    let bytes = |source: &str| figure(&format!("edgeweave_bytes_total{{source=\"{source}\"}}"));
+    let sources = ["cache", "peers", "supernode", "origin"].map(|source| (source, bytes(source)));
+    let total: f64 = sources.iter().map(|(_, bytes)| bytes).sum();
+
+    let mut rows = vec![
+        format!("visitors       {:>10}", figure("edgeweave_sessions")),
+        // Both ends of a channel tell of it.
+        format!("neighbours met {:>10}", (met(figures) / 2.0).ceil()),
+    ];
+    rows.extend(sources.iter().map(|(source, bytes)| {
+        let share = if total > 0.0 { bytes / total } else { 0.0 };
+        format!("{source:<14} {:>10} {:>5.1} %  {}", size(*bytes as u64), share * 100.0, bar(share))
+    }));
+    rows
+}
+
+/// How often visitors told that a channel opened, for whatever reason.
+fn met(figures: &Figures) -> f64 {
+    let is_meeting =
+        |name: &str| name.starts_with("edgeweave_notes_total{") && name.contains("event=\"met\"");
+    figures.iter().filter(|(name, _)| is_meeting(name)).map(|(_, count)| count).sum()
+}
+
+/// A share as a bar.
+fn bar(share: f64) -> String {
+    "█".repeat((share * BAR_CHARS).round() as usize)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_shows_the_nodes_figures() {
+        let figures = [
+            ("edgeweave_sessions", 3.0),
+            ("edgeweave_bytes_total{source=\"peers\"}", 900_000.0),
+            ("edgeweave_bytes_total{source=\"origin\"}", 100_000.0),
+            ("edgeweave_notes_total{event=\"met\",reason=\"\"}", 4.0),
+        ];
+        let rows = rows(&figures.map(|(name, value)| (name.to_owned(), value)).into());
+        assert_eq!(rows[0], "visitors                3");
+        assert_eq!(rows[1], "neighbours met          2");
+        assert!(rows[3].starts_with("peers              900 kB  90.0 %  ███"), "{}", rows[3]);
+    }
 
     #[test]
     fn sizes_are_short() {
