@@ -1,13 +1,18 @@
 //! `edgeweave serve`
 
+mod mistakes;
+
+use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
-use edgeweave_node::config::{Service, SiteConfig, Stun};
+use edgeweave_node::config::{self, AdmissionRules, Draft, Stun};
 use edgeweave_node::{Addresses, Config, Node, StartError, WebOrigin};
 use edgeweave_protocol::SiteId;
 use edgeweave_protocol::policy::{Policy, Prefer};
+use ipnet::IpNet;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
@@ -15,6 +20,12 @@ use crate::failure::Failure;
 /// How to run a node.
 #[derive(Args)]
 pub(crate) struct Options {
+    /// Read the configuration from this file; flags win over it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the documented defaults, as a file for --config.
+    #[arg(long)]
+    print_config: bool,
     /// Answer visitors here [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -22,12 +33,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "URL")]
     origin: Option<WebOrigin>,
     /// Where visitors find the site of --origin, if not at --listen (repeatable; the first is the main one).
-    #[arg(long = "public-origin", value_name = "URL", requires = "origin")]
+    #[arg(long = "public-origin", value_name = "URL")]
     public_origins: Vec<WebOrigin>,
-    /// The name of the site of --origin.
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    site: SiteId,
-    /// Answer the operator here, and leave all other paths at --listen to the site.
+    /// The name of the site of --origin [default: default].
+    #[arg(long, value_name = "NAME")]
+    site: Option<SiteId>,
+    /// Answer the operator here, and leave those paths at --listen to the site.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<SocketAddr>,
     /// Answer STUN requests here, over UDP [default: the address and port number of --listen].
@@ -36,65 +47,103 @@ pub(crate) struct Options {
     /// Answer no STUN requests.
     #[arg(long, conflicts_with = "stun")]
     no_stun: bool,
+    /// How browsers reach this node, when what is in front of it speaks TLS.
+    #[arg(long, value_name = "URL")]
+    base_url: Option<WebOrigin>,
+    /// Whoever knows this may use the API; without one, only this machine may.
+    #[arg(long, value_name = "TOKEN", env = "EDGEWEAVE_API_TOKEN", hide_env_values = true, value_parser = config::api_token)]
+    api_token: Option<Box<str>>,
+    /// A proxy whose X-Forwarded-* headers are believed (repeatable).
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS|PREFIX", value_parser = config::parse_network)]
+    trusted_proxies: Vec<IpNet>,
+    /// Let the anonymous origin fetcher connect to private addresses.
+    #[arg(long)]
+    allow_private_addresses: bool,
+    /// A MaxMind table of networks (autonomous systems).
+    #[arg(long, value_name = "FILE")]
+    geo_asn: Option<PathBuf>,
+    /// A MaxMind table of countries.
+    #[arg(long, value_name = "FILE")]
+    geo_country: Option<PathBuf>,
     /// What requests prefer when both the mesh and the origin could answer.
-    #[arg(long, value_name = "speed|offload", value_parser = prefer)]
+    #[arg(long, value_name = "speed|offload", value_parser = config::prefer)]
     prefer: Option<Prefer>,
     /// With `--prefer offload`: milliseconds by which the mesh may be later than the origin.
     #[arg(long, value_name = "MS")]
     patience_ms: Option<u32>,
+    /// Distinct visitors that must have seen a URL before the node fetches it [default: 2].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sightings: Option<u32>,
     /// Say where the node answers as one line of JSON.
     #[arg(long)]
     json: bool,
 }
 
-fn prefer(text: &str) -> Result<Prefer, String> {
-    match text {
-        "speed" => Ok(Prefer::Speed),
-        "offload" => Ok(Prefer::Offload),
-        _ => Err("neither `speed` nor `offload`".into()),
-    }
-}
-
 /// Runs a node until it is told to end.
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    if options.print_config {
+        print!("{}", config::DEFAULTS);
+        return Ok(());
+    }
     log_to_standard_error();
     crate::raise_file_limit();
     let json = options.json;
-    let config = config(options)?;
+    let config = configuration(options)?;
     crate::runtime()?.block_on(serve(config, json))
 }
 
-fn config(options: Options) -> Result<Config, Failure> {
-    let Some(upstream) = options.origin else {
-        return Err(Failure::usage("there is no site to serve").with_way_out("give --origin URL"));
+/// Defaults, over them the file, over them flags.
+fn configuration(options: Options) -> Result<Config, Failure> {
+    let Some(path) = options.config.clone() else {
+        let mut draft = Draft::default();
+        apply(options, &mut draft);
+        return draft.finish().map_err(|mistakes| mistakes::in_flags(&mistakes));
     };
-    let mut policy = Policy::default();
+    let file = fs::read_to_string(&path).map_err(|error| {
+        Failure::usage(format!("cannot read {}: {error}", path.display())).with_way_out(
+            "give another file with --config; `edgeweave serve --print-config` prints one to begin with",
+        )
+    })?;
+    let told = |found| mistakes::in_file(&path, &file, found);
+    let mut draft = Draft::read(&file).map_err(told)?;
+    apply(options, &mut draft);
+    draft.finish().map_err(told)
+}
+
+fn apply(options: Options, draft: &mut Draft) {
+    change(&options, &mut draft.policy, &mut draft.admission);
+    for site in &mut draft.sites {
+        change(&options, &mut site.policy, &mut site.admission);
+    }
+    draft.listen = options.listen.unwrap_or(draft.listen);
+    draft.admin_listen = options.admin_listen.or(draft.admin_listen);
+    draft.stun = match options.stun {
+        _ if options.no_stun => Stun::Off,
+        Some(address) => Stun::At(address),
+        None => draft.stun,
+    };
+    draft.base_url = options.base_url.or(draft.base_url.take());
+    draft.origin = options.origin.or(draft.origin.take());
+    if !options.public_origins.is_empty() {
+        draft.public_origins = options.public_origins;
+    }
+    draft.site = options.site.or(draft.site.take());
+    draft.api_token = options.api_token.or(draft.api_token.take());
+    if !options.trusted_proxies.is_empty() {
+        draft.trusted_proxies = options.trusted_proxies;
+    }
+    if options.allow_private_addresses {
+        draft.allow_private_addresses = Some(true);
+    }
+    draft.geo_asn = options.geo_asn.or(draft.geo_asn.take());
+    draft.geo_country = options.geo_country.or(draft.geo_country.take());
+}
+
+/// What flags say of sites holds for all of them.
+fn change(options: &Options, policy: &mut Policy, admission: &mut AdmissionRules) {
     policy.prefer = options.prefer.unwrap_or(policy.prefer);
     policy.patience_ms = options.patience_ms.unwrap_or(policy.patience_ms);
-    let site = SiteConfig {
-        id: options.site,
-        service: Service::Proxy { upstream, public: options.public_origins },
-        policy,
-        admission: Default::default(),
-    };
-    Ok(Config {
-        listen: options.listen.unwrap_or(Config::LISTEN),
-        admin_listen: options.admin_listen,
-        stun: match options.stun {
-            _ if options.no_stun => Stun::Off,
-            Some(address) => Stun::At(address),
-            None => Stun::AsListen,
-        },
-        base_url: None,
-        sites: vec![site],
-        api_token: None,
-        trusted_proxies: Vec::new(),
-        fetch_reach: None,
-        geo_asn: None,
-        geo_country: None,
-        max_sessions: Config::MAX_SESSIONS,
-        max_connections: Config::MAX_CONNECTIONS,
-    })
+    admission.sightings = options.sightings.unwrap_or(admission.sightings);
 }
 
 async fn serve(config: Config, json: bool) -> Result<(), Failure> {

@@ -1,15 +1,24 @@
-//! What the operator decides. A [`Config`] is whole and valid.
+//! What the operator decides. A [`Config`] is whole and valid; a [`Draft`] is what the file and flags say.
+
+mod draft;
+mod mistake;
+mod table;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use edgeweave_coordinator::AdmissionRules;
+pub use edgeweave_coordinator::AdmissionRules;
 use edgeweave_protocol::SiteId;
 use edgeweave_protocol::policy::Policy;
 use ipnet::IpNet;
 
+pub use self::draft::{Draft, SiteDraft, api_token, parse_network, prefer};
+pub use self::mistake::{Mistake, Mistakes};
 pub use crate::fetch::Reach;
 use crate::web_origin::WebOrigin;
+
+/// The defaults, documented, as a file.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Everything that a node needs to know.
 #[derive(Clone, Debug)]
@@ -80,6 +89,16 @@ pub enum Service {
         /// The origins of its pages and assets; the first is the main one.
         origins: Vec<WebOrigin>,
     },
+}
+
+impl SiteConfig {
+    /// The origins that are known before the node listens.
+    fn origins(&self) -> &[WebOrigin] {
+        match &self.service {
+            Service::Proxy { public, .. } => public,
+            Service::Snippet { origins } => origins,
+        }
+    }
 }
 
 impl Config {
