@@ -1,5 +1,7 @@
 //! What goes into the coordinator and what comes out of it, as plain values.
 
+use std::collections::BTreeMap;
+
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::message::{ToNode, ToPeer};
@@ -40,6 +42,19 @@ impl Default for AdmissionRules {
     fn default() -> Self {
         Self { sightings: 2, heuristic_freshness_s: 60, stale_if_error_s: 24 * 3600 }
     }
+}
+
+/// What a coordinator has counted, for the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Peers in the swarm.
+    pub crowd: u32,
+    /// Assets in the manifest.
+    pub assets: u32,
+    /// Admissions since the coordinator was made, those of new versions of an asset included.
+    pub admissions: u64,
+    /// How often a URL was not admitted, or an asset was removed, by reason.
+    pub refusals: BTreeMap<Reason, u64>,
 }
 
 /// A session's number, chosen by the body; it may be used again after [`Input::Closed`].

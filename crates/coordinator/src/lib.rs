@@ -2,8 +2,9 @@
 
 pub mod io;
 
-pub use io::{AdmissionRules, Input, Output, SessionId, Setup};
 use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::manifest::Asset;
+pub use io::{AdmissionRules, Counts, Input, Output, SessionId, Setup};
 
 /// One swarm's coordinator.
 #[derive(Debug)]
@@ -23,5 +24,13 @@ impl Coordinator {
     /// When [`Input::Tick`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         None
+    }
+    /// What is admitted, by index and without the digests of pieces; the node's API shows it.
+    pub fn assets(&self, _now: Timestamp) -> Vec<Asset> {
+        Vec::new()
+    }
+    /// What has been counted; the node's API and metrics show it.
+    pub fn counts(&self) -> Counts {
+        Counts::default()
     }
 }
