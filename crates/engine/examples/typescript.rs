@@ -11,7 +11,9 @@ use edgeweave_protocol::manifest::{Asset, ManifestDelta, ManifestVersion, Renewa
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::report::{Event, Note, Report, Traffic};
-use edgeweave_protocol::{AssetId, AssetSet, Digest, PROTOCOL_VERSION, PeerId, Reason, SiteId, frame, limits};
+use edgeweave_protocol::{
+    AssetId, AssetSet, Digest, PROTOCOL_VERSION, PeerId, Reason, SiteId, frame, limits,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use ts_rs::{Config, TS};
@@ -40,7 +42,9 @@ fn write_types(folder: &Path) -> Result<(), Error> {
 
 /// The constants that both sides keep to.
 fn constants() -> String {
-    let mut text = String::from("// Written by `cargo xtask types` from crates/protocol, which says what each one means.\n");
+    let mut text = String::from(
+        "// Written by `cargo xtask types` from crates/protocol, which says what each one means.\n",
+    );
     let mut add = |name: &str, value: u64| text.push_str(&format!("export const {name} = {value};\n"));
     macro_rules! add {
         ($($from:ident::{$($name:ident),+ $(,)?});+ $(;)?) => { $($(add(stringify!($name), u64::from_number($from::$name));)+)+ };

@@ -85,11 +85,11 @@ pub struct Circumstances {
     pub selfish: Option<Reason>,
 }
 
-/// A resource that the page loaded by the browser's own means: a measurement of the origin and, when the manifest
+/// A resource that the page fetched by the browser's own means: a measurement of the origin and, when the manifest
 /// does not have it, a sighting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-pub struct Loaded {
+pub struct FetchedResource {
     /// The absolute URL without fragment.
     pub url: Box<str>,
     /// Bytes of the content; zero when unknown, or when the browser's own HTTP cache answered.
@@ -99,7 +99,7 @@ pub struct Loaded {
     pub first_byte_ms: u32,
     /// Milliseconds from the request to the last byte.
     pub total_ms: u32,
-    /// Whether it was loaded under the worker's control, and so counts as a request that the origin answered.
+    /// Whether it was fetched under the worker's control, and so counts as a request that the origin answered.
     pub controlled: bool,
 }
 
@@ -157,10 +157,10 @@ pub enum Input {
         /// Bytes read since the last time.
         bytes: u32,
     },
-    /// The browser loaded these by its own means.
-    Loaded {
+    /// The browser fetched these by its own means.
+    Fetched {
         /// The resources.
-        resources: Vec<Loaded>,
+        resources: Vec<FetchedResource>,
     },
     /// The worker answered from the secondary cache without asking.
     CacheServed {
@@ -240,6 +240,15 @@ pub enum Input {
     AdoptEnded {
         /// The asset.
         asset: AssetId,
+    },
+    /// A piece from the storage, for [`Output::Load`]; no payload when it is no longer there.
+    Loaded {
+        /// The asset's content.
+        hash: Digest,
+        /// The piece's index.
+        piece: u32,
+        /// The piece.
+        payload: Option<Payload>,
     },
     /// A segment is in the storage.
     Stored {
@@ -409,6 +418,19 @@ pub enum Output {
         /// Its size in bytes.
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         size: u64,
+    },
+    /// Read a piece of a segment from the storage for a request of this visitor, and say [`Input::Loaded`].
+    Load {
+        /// The asset's content.
+        hash: Digest,
+        /// The piece's index.
+        piece: u32,
+        /// The segment that the piece is in.
+        segment: u32,
+        /// Where in the segment it starts, in bytes.
+        offset: u32,
+        /// Its length in bytes.
+        len: u32,
     },
     /// Store a segment: the payloads, one after the other.
     Store {

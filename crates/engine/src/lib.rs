@@ -1,32 +1,366 @@
-//! The brain of a peer.
+//! The brain of a peer: which request the mesh answers and which the origin, whom to meet, whom to ask for which
+//! piece, what to keep, what to give, and what to tell.
 //!
-//! **Invariant:** pure. No clock, no I/O, no async, no randomness but the seed it is given. It sees headers and
-//! decisions; payload bytes stay with the body.
+//! **Invariant:** pure. It has no clock, no I/O and no async, and its only randomness is the seed it is made with. It
+//! sees headers, lengths and digests; payload bytes stay with the body, behind [`io::Handle`]s. It depends on
+//! `protocol` alone.
+//!
+//! A body drives it like this:
+//!
+//! 1. Make an [`Engine`] from a [`Setup`], and tell it the [`io::Circumstances`]: until then it takes no part.
+//! 2. Hand in what happens with [`Engine::handle_input`], each time with the present time.
+//! 3. Do everything that [`Engine::poll_output`] says, until it says nothing more.
+//! 4. At [`Engine::poll_timeout`], hand in [`Input::Tick`].
+//! 5. Go on at 2.
+//!
+//! Each concern has a file with its own state and its part of `impl Engine`; this one only routes. Start reading at
+//! `request.rs` (a page's request) and `download.rs` (pieces on their way).
 
+mod adoption;
+mod bits;
+mod catalogue;
+mod clock;
+mod download;
+mod holdings;
 pub mod io;
+mod memory;
+mod neighbours;
+mod origin;
+mod outbox;
+mod recorder;
+mod request;
+mod session;
+mod shelf;
+mod sightings;
+mod store;
+mod upload;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edgeweave_protocol::manifest::ManifestDelta;
+use edgeweave_protocol::policy::Policy;
+use edgeweave_protocol::report::{Event, Note, Report, Traffic};
+use edgeweave_protocol::{AssetId, Digest, Reason, SiteId, Timestamp};
+use io::{Circumstances, Handle, RequestId, Stats};
 pub use io::{Input, Output, Setup};
-use edgeweave_protocol::Timestamp;
+
+/// The page's figures are told at most once in so long.
+const STATS_EVERY: Duration = Duration::from_millis(200);
+
+/// Not-held assets for which neighbours are looked for ahead of any request, so that channels are open before they
+/// are asked for.
+const LOOK_AHEAD: usize = 64;
+
+/// With so many neighbours, none are looked for ahead of requests.
+const NEIGHBOURS_AHEAD: usize = 3;
 
 /// A peer's brain.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    site: SiteId,
+    release: Box<str>,
+    clock: clock::Clock,
+    rng: fastrand::Rng,
+    policy: Policy,
+    circumstances: Circumstances,
+    suspended: bool,
+    out: outbox::Outbox,
+
+    session: session::Session,
+    catalogue: catalogue::Catalogue,
+    digests_asked: BTreeMap<AssetId, Timestamp>,
+    requests: BTreeMap<RequestId, request::Request>,
+    downloads: BTreeMap<Digest, download::Download>,
+    checks: BTreeMap<Handle, download::Check>,
+    neighbours: neighbours::Neighbours,
+    budget: upload::Budget,
+    serve_again: Option<Timestamp>,
+    store: store::Store,
+    holdings: holdings::Holdings,
+    adoption: adoption::Adoption,
+    sightings: sightings::Sightings,
+    origin: origin::Origin,
+    memory: memory::Memory,
+
+    traffic: Traffic,
+    /// What of the traffic has been reported.
+    reported: Traffic,
+    shelf_due: Option<Timestamp>,
+    persist_due: Option<Timestamp>,
+    stats_due: Option<Timestamp>,
+    stats_told: Option<Timestamp>,
+}
 
 impl Engine {
-    /// An engine that has yet to hear of anything.
-    pub fn new(_now: Timestamp, _setup: Setup) -> Self {
-        Self {}
+    /// An engine that takes no part until it is told its [`Circumstances`].
+    pub fn new(now: Timestamp, setup: Setup) -> Self {
+        let mut engine = Self {
+            site: setup.site,
+            release: setup.release,
+            clock: clock::Clock::new(setup.unix_ms),
+            rng: fastrand::Rng::with_seed(setup.seed),
+            policy: Policy::default(),
+            circumstances: Circumstances { off: Some(Reason::Disabled), ..Circumstances::default() },
+            suspended: false,
+            out: outbox::Outbox::default(),
+            session: session::Session::default(),
+            catalogue: catalogue::Catalogue::default(),
+            digests_asked: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            downloads: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            neighbours: neighbours::Neighbours::default(),
+            budget: upload::Budget::default(),
+            serve_again: None,
+            store: store::Store::default(),
+            holdings: holdings::Holdings::default(),
+            adoption: adoption::Adoption::default(),
+            sightings: sightings::Sightings::default(),
+            origin: origin::Origin::default(),
+            memory: memory::Memory::default(),
+            traffic: Traffic::default(),
+            reported: Traffic::default(),
+            shelf_due: None,
+            persist_due: None,
+            stats_due: None,
+            stats_told: None,
+        };
+        for segment in &setup.held {
+            engine.store.stored(segment.hash, segment.segment, None, 0);
+        }
+        engine.recall(now, setup.state.as_deref());
+        engine.out.note(now, Event::Started, None, "", 0);
+        engine
     }
-    /// Takes in what happened.
-    pub fn handle_input(&mut self, _now: Timestamp, _input: Input) {}
-    /// The next thing to do.
+
+    /// Takes in what happened. Time must not go back between calls; where it does, nothing is due until it has caught
+    /// up.
+    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::Tick => {}
+            Input::Circumstances(circumstances) => self.circumstances_changed(now, circumstances),
+            Input::Suspend => self.suspend(now),
+            Input::Resume => self.suspended = false,
+            Input::Forget => self.forget(now),
+            Input::SocketOpened => self.socket_opened(),
+            Input::SocketText { text } => self.socket_text(now, &text),
+            Input::SocketClosed => self.socket_closed(now),
+            Input::Request { id, url, range, rescue } => self.request(now, id, url, range, rescue),
+            Input::Cancel { id, reason } => self.cancel(now, id, reason),
+            Input::Consumed { id, bytes } => self.consumed(now, id, bytes),
+            Input::Fetched { resources } => self.fetched(now, resources),
+            Input::CacheServed { url, bytes } => self.cache_served(now, &url, bytes),
+            Input::PeerSignal { peer, signal } => self.peer_signal(now, peer, signal),
+            Input::PeerOpened { peer } => self.peer_opened(now, peer),
+            Input::PeerClosed { peer, reason } => self.peer_closed(now, peer, reason),
+            Input::Frame { peer, header, payload } => self.frame_arrived(now, peer, &header, payload),
+            Input::Hashed { handle, digest } => self.hashed(now, handle, digest),
+            Input::PieceSent { peer, .. } => self.piece_sent(now, peer),
+            Input::PieceLost { peer, transfer, hash, segment } => {
+                self.piece_lost(now, peer, transfer, hash, segment);
+            }
+            Input::Adopted { asset, piece, payload } => self.adopted(asset, piece, payload),
+            Input::AdoptEnded { asset } => self.adopt_ended(now, asset),
+            Input::Loaded { hash, piece, payload } => self.loaded(now, hash, piece, payload),
+            Input::Stored { hash, segment } => self.stored(now, hash, segment),
+            Input::StoreFailed { hash, segment, reason } => {
+                self.store.failed(hash, segment);
+                self.out.note(now, Event::Error, Some(reason), "", 0);
+            }
+            Input::Note { event, reason, about, bytes } => self.out.note(now, event, reason, &about, bytes),
+        }
+        self.settle(now);
+    }
+
+    /// The next thing to do, if any.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.out.pop()
     }
-    /// When [`Input::Tick`] is wanted next.
+
+    /// When [`Input::Tick`] is wanted, if no other input comes before.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
+        [
+            self.session.due(),
+            self.requests_due(),
+            self.neighbours.due(),
+            self.serve_again,
+            self.holdings.due(),
+            self.sightings.due().filter(|_| self.session.synced),
+            self.shelf_due,
+            self.persist_due,
+            self.stats_due.map(|at| self.stats_told.map_or(at, |told| at.max(told + STATS_EVERY))),
+            self.out.recorder.due().filter(|_| self.takes_part()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The flight recorder: recent notes, oldest first.
+    pub fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.out.recorder.notes()
+    }
+
+    /// Does whatever is due. It is level-triggered: each concern looks at its own state, whatever has just happened.
+    fn settle(&mut self, now: Timestamp) {
+        self.turn_the_page(now);
+        self.settle_session(now);
+        self.settle_requests(now);
+        self.settle_neighbours(now);
+        self.settle_uploads(now);
+        self.settle_holdings(now);
+        self.settle_sightings(now);
+        if self.shelf_due.is_some_and(|at| now >= at) {
+            self.shelve(now);
+        }
+        if self.persist_due.is_some_and(|at| now >= at) {
+            self.persist(now);
+        }
+        let told = self.stats_told.map_or(Timestamp::ZERO, |told| told + STATS_EVERY);
+        if self.stats_due.is_some_and(|at| now >= at.max(told)) {
+            self.tell_stats(now);
+        }
+        if self.out.recorder.due().is_some_and(|at| now >= at) && self.takes_part() {
+            self.report(now);
+        }
+    }
+
+    /// Why this client takes no part, if it does not.
+    fn off_reason(&self) -> Option<Reason> {
+        let switched_off = (!self.policy.enabled).then_some(Reason::SwitchedOff);
+        self.circumstances.off.or(switched_off)
+    }
+
+    /// Whether this client takes part. A site that is switched off keeps its session, to hear when it is on again.
+    fn takes_part(&self) -> bool {
+        self.circumstances.off.is_none()
+    }
+
+    fn circumstances_changed(&mut self, now: Timestamp, circumstances: Circumstances) {
+        self.circumstances = circumstances;
+        self.stats_due.get_or_insert(now);
+        if let Some(reason) = circumstances.off {
+            self.out.note(now, Event::Off, Some(reason), "", 0);
+        }
+        self.let_go(now);
+    }
+
+    fn set_policy(&mut self, now: Timestamp, policy: Policy) {
+        self.policy = policy;
+        self.shelf_due.get_or_insert(now);
+        self.stats_due.get_or_insert(now);
+        self.let_go(now);
+        while let Some(oldest) = self.store.surplus(self.policy.cache_bytes) {
+            self.evict(now, oldest, Reason::Evicted);
+        }
+    }
+
+    /// Lets go of requests and neighbours where they are no longer allowed.
+    fn let_go(&mut self, now: Timestamp) {
+        if let Some(reason) = self.off_reason() {
+            self.fall_back_all(now, reason);
+        }
+        if let Some(reason) = self.off_reason().or(self.circumstances.alone) {
+            let peers: Vec<_> = self.neighbours.all.keys().copied().collect();
+            peers.into_iter().for_each(|peer| self.close_peer(now, peer, reason));
+        }
+    }
+
+    /// The page is going away or is frozen: nothing may keep it from the back/forward cache.
+    fn suspend(&mut self, now: Timestamp) {
+        self.suspended = true;
+        self.fall_back_all(now, Reason::EngineGone);
+        let peers: Vec<_> = self.neighbours.all.keys().copied().collect();
+        peers.into_iter().for_each(|peer| self.close_peer(now, peer, Reason::ChannelClosed));
+        self.shelve(now);
+        self.persist(now);
+        self.report(now);
+    }
+
+    /// The visitor wants nothing to be kept.
+    fn forget(&mut self, now: Timestamp) {
+        let hashes: Vec<Digest> = self.store.hashes().map(|(hash, _)| hash).collect();
+        hashes.into_iter().for_each(|hash| self.evict(now, hash, Reason::Purged));
+    }
+
+    fn manifest_changed(&mut self, now: Timestamp, delta: ManifestDelta) {
+        self.session.synced = true;
+        for hash in self.catalogue.apply(now, delta) {
+            self.abandon(now, hash, Reason::Purged);
+            self.evict(now, hash, Reason::Purged);
+        }
+        let unknown: Vec<Digest> = self
+            .store
+            .hashes()
+            .map(|(hash, _)| hash)
+            .filter(|hash| self.catalogue.by_hash(*hash).is_none())
+            .collect();
+        unknown.into_iter().for_each(|hash| self.evict(now, hash, Reason::Purged));
+        for entry in self.catalogue.entries() {
+            self.store.set_size(entry.asset.hash, entry.asset.size);
+        }
+        self.holdings.changed(now);
+        self.stats_due.get_or_insert(now);
+        // The worker must not answer with what has just been purged.
+        self.shelve(now);
+        self.begin_waiting(now);
+        self.adopt_loaded(now);
+        self.look_ahead(now);
+    }
+
+    /// Looks for neighbours before they are needed, while there are few.
+    fn look_ahead(&mut self, now: Timestamp) {
+        if self.circumstances.alone.is_some() || self.neighbours.all.len() >= NEIGHBOURS_AHEAD {
+            return;
+        }
+        let lacking =
+            self.catalogue.entries().filter(|entry| self.store.segments(entry.asset.hash).is_none());
+        let assets: Vec<AssetId> = lacking.map(|entry| entry.asset.id).take(LOOK_AHEAD).collect();
+        assets.into_iter().for_each(|asset| self.session.find(now, asset));
+    }
+
+    fn cache_served(&mut self, now: Timestamp, url: &str, bytes: u64) {
+        self.traffic.requests.cache += 1;
+        self.traffic.bytes.cache += bytes;
+        self.stats_due.get_or_insert(now);
+        self.out.note(now, Event::Cached, None, url, bytes);
+        if let Some(hash) = self.catalogue.by_url(url).map(|entry| entry.asset.hash) {
+            self.store.touch(hash, self.clock.unix_ms(now));
+        }
+    }
+
+    fn tell_stats(&mut self, now: Timestamp) {
+        self.stats_due = None;
+        self.stats_told = Some(now);
+        let whole =
+            self.catalogue.entries().filter(|entry| self.store.is_whole(entry.asset.hash, entry.asset.size));
+        let stats = Stats {
+            traffic: self.traffic,
+            neighbours: self.neighbours.open_count(),
+            crowd: self.session.crowd,
+            connected: self.session.joined(),
+            admitted: self.catalogue.len() as u32,
+            held: whole.count() as u32,
+            stored: self.store.bytes(),
+            uploaded_this_month: self.memory.uploaded,
+            release: self.release.clone(),
+            off: self.off_reason(),
+        };
+        self.out.push(Output::Stats(stats));
+    }
+
+    fn report(&mut self, now: Timestamp) {
+        let notes = self.out.recorder.take_unreported(now);
+        let traffic = self.traffic.since(&self.reported);
+        self.reported = self.traffic;
+        self.out.push(Output::Report(Report {
+            site: self.site.clone(),
+            release: self.release.clone(),
+            notes,
+            traffic,
+        }));
     }
 }

@@ -64,6 +64,9 @@ pub struct ManifestDelta {
     /// True when the peer must forget every asset that it knew before it reads the rest.
     #[serde(default)]
     pub reset: bool,
+    /// True when the next message carries more of the same change: a change counts when all of it has arrived.
+    #[serde(default)]
+    pub more: bool,
     /// Newly admitted assets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<Asset>,

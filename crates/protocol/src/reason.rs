@@ -123,6 +123,8 @@ reasons! {
     ConnectFailed = "connect_failed",
     /// There were more useful neighbours.
     Replaced = "replaced",
+    /// Nothing has passed over the channel for a while.
+    Idle = "idle",
     /// The peer is not, or no longer, in this swarm.
     NoSuchPeer = "no_such_peer",
 

@@ -97,6 +97,28 @@ pub struct Traffic {
     pub uploaded: u64,
 }
 
+impl Traffic {
+    /// What was added since an earlier state of the same counters.
+    pub const fn since(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.since(&earlier.requests),
+            bytes: self.bytes.since(&earlier.bytes),
+            uploaded: self.uploaded.saturating_sub(earlier.uploaded),
+        }
+    }
+}
+
+impl Sources {
+    const fn since(&self, earlier: &Self) -> Self {
+        Self {
+            cache: self.cache.saturating_sub(earlier.cache),
+            peers: self.peers.saturating_sub(earlier.peers),
+            supernode: self.supernode.saturating_sub(earlier.supernode),
+            origin: self.origin.saturating_sub(earlier.origin),
+        }
+    }
+}
+
 /// A count for each rung of the ladder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

@@ -1,0 +1,104 @@
+//! What outlives a page: it is handed to the body as one opaque text, and read back by the next page's engine.
+
+use std::time::Duration;
+
+use edgeweave_protocol::manifest::{Asset, ManifestVersion};
+use edgeweave_protocol::{Digest, Timestamp, json};
+use serde::{Deserialize, Serialize};
+
+use crate::Engine;
+use crate::io::Output;
+use crate::origin::Origin;
+
+/// A manifest of more assets than this is not kept: reading it would cost more than asking for it again.
+const MAX_KEPT_ASSETS: usize = 2_000;
+
+/// Changes wait so long for company before they are kept.
+pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(2);
+
+/// Counters that belong to the visitor rather than to a page.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// A random number that is drawn anew every day.
+    pub(crate) visitor: u32,
+    visitor_day: u32,
+    month: u32,
+    /// Bytes uploaded in this month.
+    pub(crate) uploaded: u64,
+}
+
+/// The text that is kept.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    visitor: u32,
+    visitor_day: u32,
+    month: u32,
+    uploaded: u64,
+    origin: Origin,
+    manifest: Option<ManifestVersion>,
+    /// Assets, with `fresh_ms` counted from `kept_ms`.
+    assets: Vec<Asset>,
+    kept_ms: u64,
+    /// When each held content was last used, in milliseconds since 1970.
+    used: Vec<(Digest, u64)>,
+}
+
+impl Engine {
+    /// Takes up what the last page kept. A text of another version is as good as none.
+    pub(crate) fn recall(&mut self, now: Timestamp, state: Option<&str>) {
+        let mut kept: Kept = state.and_then(|text| json::read(text).ok()).unwrap_or_default();
+        let away_ms = self.clock.unix_ms(now).saturating_sub(kept.kept_ms);
+        for mut asset in std::mem::take(&mut kept.assets) {
+            asset.fresh_ms = asset.fresh_ms.saturating_sub(away_ms);
+            self.store.set_size(asset.hash, asset.size);
+            self.catalogue.insert(now, asset);
+        }
+        self.catalogue.version = kept.manifest;
+        kept.used.iter().for_each(|(hash, used_ms)| self.store.touch(*hash, *used_ms));
+        self.origin = kept.origin;
+        self.memory = Memory {
+            visitor: kept.visitor,
+            visitor_day: kept.visitor_day,
+            month: kept.month,
+            uploaded: kept.uploaded,
+        };
+        self.turn_the_page(now);
+    }
+
+    /// A new day has a new visitor number, and a new month a new upload cap.
+    pub(crate) fn turn_the_page(&mut self, now: Timestamp) {
+        let (day, month) = (self.clock.day(now), self.clock.month(now));
+        if self.memory.visitor_day != day {
+            self.memory.visitor_day = day;
+            self.memory.visitor = self.rng.u32(..);
+        }
+        if self.memory.month != month {
+            self.memory.month = month;
+            self.memory.uploaded = 0;
+        }
+    }
+
+    pub(crate) fn persist(&mut self, now: Timestamp) {
+        self.persist_due = None;
+        let fits = self.catalogue.len() <= MAX_KEPT_ASSETS;
+        let fresh_ms = |until: Timestamp| until.since(now).as_millis() as u64;
+        let assets = self.catalogue.entries().filter(|_| fits);
+        let assets =
+            assets.map(|entry| Asset { fresh_ms: fresh_ms(entry.fresh_until), ..entry.asset.clone() });
+        let kept = Kept {
+            visitor: self.memory.visitor,
+            visitor_day: self.memory.visitor_day,
+            month: self.memory.month,
+            uploaded: self.memory.uploaded,
+            origin: self.origin,
+            manifest: self.catalogue.version.filter(|_| fits),
+            assets: assets.collect(),
+            kept_ms: self.clock.unix_ms(now),
+            used: self.store.hashes().collect(),
+        };
+        if let Ok(state) = serde_json::to_string(&kept) {
+            self.out.push(Output::Persist { state: state.into() });
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the worker may answer by itself: a snapshot of what is held whole, is fresh, and is admitted.
+
+use std::time::Duration;
+
+use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::policy::Prefer;
+
+use crate::Engine;
+use crate::io::{Output, Shelf, ShelfAsset};
+
+/// Changes wait so long for company before the worker is told.
+pub(crate) const SHELVE_AFTER: Duration = Duration::from_millis(100);
+
+impl Engine {
+    /// Tells the worker what it may know.
+    pub(crate) fn shelve(&mut self, now: Timestamp) {
+        self.shelf_due = None;
+        let mut shelf = Shelf {
+            patience_ms: match self.policy.prefer {
+                Prefer::Speed => 0,
+                Prefer::Offload => self.policy.patience_ms,
+            },
+            rescue_patience_ms: self.policy.rescue_patience_ms,
+            ..Shelf::default()
+        };
+        for entry in self.catalogue.entries() {
+            let asset = &entry.asset;
+            if self.store.is_whole(asset.hash, asset.size) {
+                shelf.held.push(ShelfAsset {
+                    url: asset.url.clone(),
+                    hash: asset.hash,
+                    size: asset.size,
+                    fresh_until_ms: self.clock.unix_ms(now) + entry.fresh_until.since(now).as_millis() as u64,
+                    headers: asset.headers.clone(),
+                });
+            } else {
+                shelf.admitted.push(asset.url.clone());
+            }
+        }
+        self.out.push(Output::Shelf(shelf));
+        self.persist_due.get_or_insert(now + crate::memory::PERSIST_AFTER);
+    }
+}

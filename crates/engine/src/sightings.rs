@@ -1,0 +1,92 @@
+//! What the page loaded by the browser's own means: measurements of the origin, sightings for the node, and copies
+//! that can be adopted.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::limits::{MAX_SEEN_URLS, MAX_URL_BYTES};
+use edgeweave_protocol::message::ToNode;
+
+use crate::Engine;
+use crate::io::FetchedResource;
+
+/// Sightings wait so long for company.
+const SEEN_TOGETHER: Duration = Duration::from_millis(200);
+
+/// URLs remembered of one page; a page that loads more has its first ones forgotten.
+const MOST_URLS: usize = 1_000;
+
+/// The URLs that this page has loaded.
+#[derive(Debug, Default)]
+pub(crate) struct Sightings {
+    loaded: BTreeSet<Box<str>>,
+    order: VecDeque<Box<str>>,
+    /// Those that the node has not been told of.
+    untold: Vec<Box<str>>,
+    due: Option<Timestamp>,
+}
+
+impl Sightings {
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    /// Whether this page has loaded a URL, so that the browser's HTTP cache may have it.
+    pub(crate) fn contains(&self, url: &str) -> bool {
+        self.loaded.contains(url)
+    }
+
+    fn insert(&mut self, url: &str) -> bool {
+        if !self.loaded.insert(url.into()) {
+            return false;
+        }
+        self.order.push_back(url.into());
+        if self.order.len() > MOST_URLS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.loaded.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl Engine {
+    pub(crate) fn fetched(&mut self, now: Timestamp, resources: Vec<FetchedResource>) {
+        for resource in resources {
+            let FetchedResource { url, bytes, first_byte_ms, total_ms, controlled } = resource;
+            if controlled {
+                self.traffic.requests.origin += 1;
+                self.traffic.bytes.origin += bytes;
+                self.stats_due.get_or_insert(now);
+            }
+            if bytes > 0 {
+                self.origin.measure(first_byte_ms, total_ms, bytes);
+            }
+            let new = url.len() <= MAX_URL_BYTES && self.sightings.insert(&url);
+            match self.catalogue.by_url(&url).map(|entry| entry.asset.hash) {
+                Some(hash) => self.adopt(now, hash),
+                None if new => {
+                    self.sightings.untold.push(url);
+                    self.sightings.due.get_or_insert(now + SEEN_TOGETHER);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Tells the node of what the manifest does not have, once it is known what the manifest has.
+    pub(crate) fn settle_sightings(&mut self, now: Timestamp) {
+        if !self.session.synced || self.sightings.due.is_none_or(|at| now < at) {
+            return;
+        }
+        self.sightings.due = None;
+        let catalogue = &self.catalogue;
+        self.sightings.untold.retain(|url| catalogue.by_url(url).is_none());
+        while !self.sightings.untold.is_empty() {
+            let count = self.sightings.untold.len().min(MAX_SEEN_URLS);
+            let urls = self.sightings.untold.drain(..count).collect();
+            self.out.send(&ToNode::Seen { urls });
+        }
+    }
+}
