@@ -1,6 +1,7 @@
 //! The one command of Edgeweave.
 
 mod failure;
+mod load;
 mod serve;
 
 use std::process::ExitCode;
@@ -21,12 +22,16 @@ struct Command {
 enum What {
     /// Run a node: reverse proxy, coordinator, origin fetcher and STUN in one process.
     Serve(Box<serve::Options>),
+    /// Generate load, and measure with it.
+    #[command(subcommand)]
+    Load(load::Load),
 }
 
 fn main() -> ExitCode {
     let command = Command::parse();
     let ended = match command.what {
         What::Serve(options) => serve::run(*options),
+        What::Load(load) => load::run(load),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,12 @@
 //! What the node counts, for `/metrics`. Every name begins with `edgeweave_`.
 
+use std::sync::atomic::Ordering;
+
+use edgeweave_coordinator::Counts;
 use edgeweave_coordinator::io::Fetched;
-use edgeweave_protocol::Reason;
 use edgeweave_protocol::message::ToPeer;
 use edgeweave_protocol::report::{Event, Report};
+use edgeweave_protocol::{Reason, SiteId};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -42,6 +45,19 @@ pub(crate) struct ByEvent {
     reason: &'static str,
 }
 
+/// A label with a site.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct BySite {
+    site: String,
+}
+
+/// Labels of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct BySiteAndReason {
+    site: String,
+    reason: &'static str,
+}
+
 /// A label with a status class, such as `2xx`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ByStatus {
@@ -53,6 +69,8 @@ pub(crate) struct ByStatus {
 pub(crate) struct Metrics {
     /// Sessions and messages.
     pub(crate) mesh: MeshMetrics,
+    /// The coordinators.
+    pub(crate) swarms: SwarmMetrics,
     /// The anonymous origin fetcher.
     pub(crate) fetch: FetchMetrics,
     /// The reverse proxy.
@@ -75,6 +93,15 @@ pub(crate) struct MeshMetrics {
     others: Counter,
     closed: Family<ByReason, Counter>,
     unreadable: Family<ByReason, Counter>,
+}
+
+/// What the coordinators have counted; read from them when somebody asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SwarmMetrics {
+    crowd: Family<BySite, Gauge>,
+    assets: Family<BySite, Gauge>,
+    admissions: Family<BySite, Counter>,
+    refusals: Family<BySiteAndReason, Counter>,
 }
 
 /// Counts of the origin fetcher.
@@ -116,7 +143,7 @@ impl Metrics {
     /// Names everything.
     pub(crate) fn registry(&self) -> Registry {
         let mut all = Registry::with_prefix("edgeweave");
-        let Self { mesh, fetch, proxy, reports } = self;
+        let Self { mesh, swarms, fetch, proxy, reports } = self;
         all.register("sessions", "Open sessions of peers", mesh.sessions.clone());
         all.register("messages_received", "Messages from peers", mesh.received.clone());
         all.register("signals_relayed", "Signals passed from peer to peer", mesh.signals.clone());
@@ -125,6 +152,10 @@ impl Metrics {
         all.register("sessions_closed", "Sessions that the node ended, by reason", mesh.closed.clone());
         all.register("messages_unreadable", "Messages that were not understood", mesh.unreadable.clone());
         all.register("fetches", "Fetches that the coordinators ordered", mesh.fetches.clone());
+        all.register("crowd", "Peers in a site's swarm", swarms.crowd.clone());
+        all.register("assets", "Assets that are admitted", swarms.assets.clone());
+        all.register("admissions", "Admissions, new versions included", swarms.admissions.clone());
+        all.register("refusals", "URLs not admitted, or removed, by reason", swarms.refusals.clone());
         all.register("fetches_answered", "Anonymous fetches by the origin's answer", fetch.answered.clone());
         all.register("fetches_failed", "Anonymous fetches without an answer", fetch.failed.clone());
         all.register("fetched_bytes", "Bytes of content from anonymous fetches", fetch.bytes.clone());
@@ -161,6 +192,20 @@ impl MeshMetrics {
     /// Counts a message that was not understood.
     pub(crate) fn unreadable(&self, reason: Reason) {
         self.unreadable.get_or_create(&reason.into()).inc();
+    }
+}
+
+impl SwarmMetrics {
+    /// Takes over what a site's coordinator has counted.
+    pub(crate) fn set(&self, site: &SiteId, counts: &Counts) {
+        let by_site = BySite { site: site.to_string() };
+        self.crowd.get_or_create(&by_site).set(counts.crowd.into());
+        self.assets.get_or_create(&by_site).set(counts.assets.into());
+        self.admissions.get_or_create(&by_site).inner().store(counts.admissions, Ordering::Relaxed);
+        for (reason, count) in &counts.refusals {
+            let labels = BySiteAndReason { site: site.to_string(), reason: reason.as_str() };
+            self.refusals.get_or_create(&labels).inner().store(*count, Ordering::Relaxed);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod pieces;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error as _;
 use std::sync::Arc;

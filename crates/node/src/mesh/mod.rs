@@ -17,7 +17,7 @@ use edgeweave_coordinator::io::{Fetched, Place};
 use edgeweave_coordinator::{Coordinator, Input, Setup};
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::policy::Policy;
-use edgeweave_protocol::{Reason, SiteId};
+use edgeweave_protocol::{Reason, SiteId, Timestamp};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -61,10 +61,12 @@ pub(crate) struct Arrival {
     pub(crate) origin: Option<WebOrigin>,
 }
 
+type Look = Box<dyn FnOnce(&Coordinator, Timestamp) + Send>;
+
 enum Command {
     Adopt(Box<Arrival>),
     Tell(SiteId, Box<Input>),
-    Look(SiteId, Box<dyn FnOnce(&Coordinator) + Send>),
+    Look(SiteId, Look),
     ShutDown(oneshot::Sender<()>),
 }
 
@@ -217,11 +219,11 @@ impl Mesh {
     pub(crate) async fn look<T: Send + 'static>(
         &self,
         site: &SiteId,
-        at: impl FnOnce(&Coordinator) -> T + Send + 'static,
+        at: impl FnOnce(&Coordinator, Timestamp) -> T + Send + 'static,
     ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        let look = Box::new(move |coordinator: &Coordinator| {
-            let _ = answer.send(at(coordinator));
+        let look = Box::new(move |coordinator: &Coordinator, now| {
+            let _ = answer.send(at(coordinator, now));
         });
         self.send(Command::Look(site.clone(), look));
         answered.await.ok()

@@ -178,10 +178,8 @@ impl Session {
                 metrics.closed(Reason::Silent);
                 self.socket.give_up();
             }
-            State::Joined if silent.is_multiple_of(PING_SWEEPS) => {
-                if self.socket.ping().is_err() {
-                    self.socket.give_up();
-                }
+            State::Joined if silent.is_multiple_of(PING_SWEEPS) && self.socket.ping().is_err() => {
+                self.socket.give_up();
             }
             _ => {}
         }

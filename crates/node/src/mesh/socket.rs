@@ -166,7 +166,6 @@ const fn frame_header_bytes(payload: usize) -> u64 {
 struct Wire {
     tcp: TcpStream,
     /// Boxed, because almost no connection has any.
-    #[expect(clippy::box_collection, reason = "8 bytes a connection instead of 32")]
     read_ahead: Option<Box<Bytes>>,
     /// Bytes written.
     taken: u64,

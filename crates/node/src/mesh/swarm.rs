@@ -74,8 +74,8 @@ impl Swarm {
     }
 
     /// Looks at the coordinator.
-    pub(super) fn look<T>(&self, at: impl FnOnce(&Coordinator) -> T) -> T {
-        at(&self.coordinator.borrow())
+    pub(super) fn look<T>(&self, at: impl FnOnce(&Coordinator, Timestamp) -> T) -> T {
+        at(&self.coordinator.borrow(), self.now())
     }
 
     /// Gives the coordinator its ticks; never ends.

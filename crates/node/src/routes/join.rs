@@ -23,9 +23,10 @@ pub(super) async fn join(State(app): State<Shared>, mut request: Request) -> Res
         return (StatusCode::UPGRADE_REQUIRED, [("upgrade", "websocket")], about).into_response();
     };
     let client = app.client(&request);
-    let origin = match page_origin(&app, &client, headers) {
-        Ok(origin) => origin,
-        Err(refused) => return refused,
+    let Ok(origin) = page_origin(&app, &client, headers) else {
+        let about = "this page's origin belongs to none of the sites of this node; \
+                     add it to the site's `origins` (or give --public-origin)";
+        return say(StatusCode::FORBIDDEN, about).into_response();
     };
     let on_upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(hand_over(app, on_upgrade, client, origin));
@@ -45,19 +46,18 @@ fn websocket_key(headers: &HeaderMap) -> Option<SecWebsocketKey> {
     headers.typed_get().filter(|_| upgrades && to_websocket && speaks_13)
 }
 
+/// A page that belongs to no site of this node.
+struct Stranger;
+
 /// The page's origin, which browsers always say: pages of other sites have no business here.
-fn page_origin(app: &Shared, client: &Client, headers: &HeaderMap) -> Result<Option<WebOrigin>, Response> {
+fn page_origin(app: &Shared, client: &Client, headers: &HeaderMap) -> Result<Option<WebOrigin>, Stranger> {
     let Some(origin) = headers.get(ORIGIN) else { return Ok(None) };
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<WebOrigin>().ok());
     match origin {
         Some(origin) if app.sites.of_origin(&origin).is_some() => Ok(Some(origin)),
         // A page that this node itself delivered, under a name that nobody has told it.
         Some(origin) if app.proxy.is_some() && origin.authority() == &*client.authority => Ok(None),
-        _ => {
-            let about = "this page's origin belongs to none of the sites of this node; \
-                         add it to the site's `origins` (or give --public-origin)";
-            Err(say(StatusCode::FORBIDDEN, about).into_response())
-        }
+        _ => Err(Stranger),
     }
 }
 

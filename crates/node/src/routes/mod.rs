@@ -20,12 +20,12 @@ pub(crate) fn for_visitors(app: &Shared) -> Router {
 
 /// Paths for the operator.
 pub(crate) fn for_operator(app: &Shared) -> Router {
-    operators().fallback(site::nothing_here).with_state(app.clone())
+    operators(app).fallback(site::nothing_here).with_state(app.clone())
 }
 
 /// Both, where they share an address.
 pub(crate) fn for_everybody(app: &Shared) -> Router {
-    visitors().merge(operators()).fallback(site::answer).with_state(app.clone())
+    visitors().merge(operators(app)).fallback(site::answer).with_state(app.clone())
 }
 
 fn visitors() -> Router<Shared> {
@@ -37,12 +37,12 @@ fn visitors() -> Router<Shared> {
         .route("/report", post(reports::take).options(reports::preflight))
 }
 
-fn operators() -> Router<Shared> {
+fn operators(app: &Shared) -> Router<Shared> {
     Router::new()
         .route("/metrics", get(operator::metrics))
         .route("/healthz", get(operator::healthy))
         .route("/readyz", get(operator::ready))
-        .merge(crate::api::routes())
+        .merge(crate::api::routes(app))
 }
 
 /// A short answer in words.

@@ -16,6 +16,11 @@ const BELIEVED: Duration = Duration::from_secs(2);
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
+    for site in app.sites.iter() {
+        if let Some(counts) = app.mesh.look(&site.id, |coordinator, _| coordinator.counts()).await {
+            app.metrics.swarms.set(&site.id, &counts);
+        }
+    }
     let mut text = String::new();
     match encode(&mut text, &app.registry) {
         Ok(()) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
