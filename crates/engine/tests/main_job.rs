@@ -1,0 +1,144 @@
+//! What the mesh is for: visitors serve each other what they have.
+
+mod common;
+
+use std::time::Duration;
+
+use common::world;
+use edgeweave_engine::Input;
+use edgeweave_engine::io::{ByteRange, FetchedResource, HeldSegment};
+use edgeweave_protocol::policy::Prefer;
+use edgeweave_protocol::{AssetId, Reason};
+
+const SECOND: Duration = Duration::from_secs(1);
+const A: &str = "https://site/a.png";
+const B: &str = "https://site/b.png";
+
+#[test]
+fn a_visitor_gets_from_another_what_that_one_has_loaded() {
+    let mut world = world().with_asset(A, 300_000).with_asset(B, 10);
+    world.arrive(&[A, B]);
+    world.run(SECOND);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.request(guest, 1, A);
+    world.request(guest, 2, B);
+    world.run(SECOND);
+    let answers = &world.visitors[guest].answers;
+    assert_eq!((answers[&1].body.as_slice(), answers[&1].ended), (world.content(A), 1));
+    assert_eq!((answers[&2].body.as_slice(), answers[&2].status), (world.content(B), 200));
+    assert_eq!(world.visitors[guest].stats.traffic.bytes.peers, 300_010);
+    assert_eq!(world.visitors[guest].stats.held, 2, "what came is kept");
+    assert_eq!(world.visitors[guest].kept_payloads(), 0, "and nothing is left in memory");
+}
+
+#[test]
+fn several_neighbours_serve_one_large_asset() {
+    let mut world = world().with_asset(A, 5_000_000);
+    let hosts = [world.arrive(&[A]), world.arrive(&[A]), world.arrive(&[A])];
+    world.run(SECOND);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.request(guest, 1, A);
+    world.run(10 * SECOND);
+    assert_eq!(world.visitors[guest].answers[&1].body, world.content(A));
+    let uploads = hosts.map(|host| world.visitors[host].stats.traffic.uploaded);
+    assert!(uploads.iter().all(|bytes| *bytes > 1_000_000), "{uploads:?}");
+}
+
+#[test]
+fn ranges_are_served_from_neighbours_and_then_from_what_is_held() {
+    let mut world = world().with_asset(A, 4_000_000);
+    world.arrive(&[A]);
+    world.run(SECOND);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.request_range(guest, 1, A, Some(ByteRange { first: 1_000_000, last: Some(2_999_999) }));
+    world.run(2 * SECOND);
+    assert_eq!(world.visitors[guest].answers[&1].body, world.content(A)[1_000_000..3_000_000]);
+    assert_eq!(world.visitors[guest].answers[&1].status, 206);
+    let from_peers = world.visitors[guest].stats.traffic.bytes.peers;
+    world.request_range(guest, 2, A, Some(ByteRange { first: 2_000_000, last: Some(2_100_000) }));
+    world.run(2 * SECOND);
+    assert_eq!(world.visitors[guest].answers[&2].body, world.content(A)[2_000_000..=2_100_000]);
+    assert_eq!(world.visitors[guest].stats.traffic.bytes.peers, from_peers, "that segment is held");
+}
+
+#[test]
+fn what_is_not_admitted_is_left_to_the_origin_and_sighted() {
+    let mut world = world().with_asset(A, 10);
+    let visitor = world.arrive(&[]);
+    world.run(SECOND);
+    world.request(visitor, 1, "https://site/unknown");
+    assert_eq!(world.visitors[visitor].answers[&1].fallback, Some((Reason::NotAdmitted, 0)));
+    let resources = ["https://site/unknown", A].map(|url| FetchedResource {
+        url: url.into(),
+        bytes: 10,
+        first_byte_ms: 5,
+        total_ms: 6,
+        controlled: true,
+    });
+    world.tell(visitor, Input::Fetched { resources: resources.into() });
+    world.run(SECOND);
+    assert_eq!(world.seen, [Box::from("https://site/unknown")]);
+}
+
+#[test]
+fn a_visitors_own_variant_stays_where_it_is() {
+    let mut world = world().with_asset(A, 1_000);
+    let host = world.come_back(None, &[], &[A]);
+    world.visitors[host].browser_cache.insert(A.into(), vec![7; 1_000]);
+    let resource = FetchedResource { url: A.into(), bytes: 0, first_byte_ms: 1, total_ms: 1, controlled: false };
+    world.tell(host, Input::Fetched { resources: vec![resource] });
+    world.run(SECOND);
+    assert!(world.visitors[host].storage.is_empty());
+    assert_eq!(world.differing, [AssetId(0)]);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.request(guest, 1, A);
+    world.run(4 * SECOND);
+    assert_eq!(world.visitors[guest].answers[&1].fallback, Some((Reason::NoHolder, 0)));
+}
+
+#[test]
+fn a_purge_takes_it_from_everybody() {
+    let mut world = world().with_asset(A, 1_000);
+    let host = world.arrive(&[A]);
+    world.run(SECOND);
+    assert_eq!(world.visitors[host].shelf.held.len(), 1);
+    world.purge(AssetId(0));
+    world.run(SECOND);
+    assert!(world.visitors[host].storage.is_empty());
+    assert!(world.visitors[host].shelf.held.is_empty());
+    world.request(host, 1, A);
+    assert_eq!(world.visitors[host].answers[&1].fallback, Some((Reason::NotAdmitted, 0)));
+}
+
+#[test]
+fn the_next_page_has_what_the_last_one_kept() {
+    let mut world = world().with_asset(A, 100_000);
+    let first = world.arrive(&[A]);
+    world.run(10 * SECOND);
+    world.tell(first, Input::Suspend);
+    let state = world.visitors[first].state.clone();
+    let storage = world.visitors[first].storage.clone();
+    let held: Vec<HeldSegment> =
+        storage.keys().map(|(hash, segment)| HeldSegment { hash: *hash, segment: *segment }).collect();
+    world.kill_node();
+    let second = world.come_back(state, &held, &[]);
+    world.visitors[second].storage = storage;
+    world.request(second, 1, A);
+    world.run(SECOND);
+    assert_eq!(world.visitors[second].answers[&1].body, world.content(A), "without a node, from what is held");
+}
+
+#[test]
+fn where_speed_counts_nothing_waits_for_a_mesh_that_is_not_there() {
+    let mut world = world().preferring(Prefer::Speed).with_asset(A, 1_000);
+    let visitor = world.arrive(&[]);
+    world.request(visitor, 1, A);
+    assert_eq!(world.visitors[visitor].answers[&1].fallback, Some((Reason::NoSession, 0)));
+    world.run(SECOND);
+    world.request(visitor, 2, A);
+    assert_eq!(world.visitors[visitor].answers[&2].fallback, Some((Reason::NoHolder, 0)));
+}
