@@ -1,0 +1,54 @@
+import type { HeldSegment } from "../generated/HeldSegment";
+import type { Reason } from "../generated/Reason";
+import { CACHE, SHELF_KEY, STATE_KEY, segmentKey, segmentOf } from "../shared/storage";
+
+/** The secondary cache as the engine's body uses it. A browser that lends no storage has an empty one. */
+export async function storage() {
+  const cache = await caches.open(CACHE).catch(() => undefined);
+
+  async function text(key: string): Promise<string | undefined> {
+    return (await cache?.match(key).catch(() => undefined))?.text();
+  }
+
+  return {
+    /** What is there. */
+    async held(): Promise<HeldSegment[]> {
+      const keys = (await cache?.keys().catch(() => [])) ?? [];
+      return keys.map((request) => segmentOf(request.url)).filter((segment) => segment !== undefined);
+    },
+    /** What the last page's engine kept. */
+    state: () => text(STATE_KEY),
+    keepState: (state: string) => keep(STATE_KEY, state),
+    keepShelf: (shelf: string) => keep(SHELF_KEY, shelf),
+    /** Stores a segment; the reason when it cannot. */
+    async store(hash: string, segment: number, parts: Uint8Array<ArrayBuffer>[]): Promise<Reason | undefined> {
+      if (!cache) return "storage_failed";
+      try {
+        await cache.put(segmentKey(hash, segment), new Response(new Blob(parts)));
+        return undefined;
+      } catch (error) {
+        return error instanceof DOMException && error.name === "QuotaExceededError" ? "storage_full" : "storage_failed";
+      }
+    },
+    /** Reads part of a segment; nothing when it is no longer there. */
+    async read(hash: string, segment: number, offset: number, len: number) {
+      try {
+        const blob = await (await cache?.match(segmentKey(hash, segment)))?.blob();
+        const part = await blob?.slice(offset, offset + len).arrayBuffer();
+        return part?.byteLength === len ? new Uint8Array(part) : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    async drop(hash: string, segments: number[]): Promise<void> {
+      await Promise.all(segments.map((segment) => cache?.delete(segmentKey(hash, segment)).catch(() => false)));
+    },
+  };
+
+  async function keep(key: string, value: string): Promise<void> {
+    // Without room the next page begins with less; nothing else depends on it.
+    await cache?.put(key, new Response(value)).catch(() => undefined);
+  }
+}
+
+export type Storage = Awaited<ReturnType<typeof storage>>;

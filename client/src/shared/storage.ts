@@ -1,0 +1,22 @@
+/** The name of our cache in the browser's Cache Storage. */
+export const CACHE = "edgeweave";
+
+const FOLDER = "/.edgeweave/";
+
+/** Where a segment of a content is stored. */
+export function segmentKey(hash: string, segment: number): string {
+  return `${FOLDER}${hash}/${segment}`;
+}
+
+/** Where the worker's snapshot is stored. */
+export const SHELF_KEY = `${FOLDER}shelf`;
+/** Where the engine's memory is stored. */
+export const STATE_KEY = `${FOLDER}state`;
+/** Where the worker counts tabs that no longer run the snippet. */
+export const MISSED_KEY = `${FOLDER}missed`;
+
+/** Reads a segment's key back; nothing for other keys. */
+export function segmentOf(url: string): { hash: string; segment: number } | undefined {
+  const [hash, segment] = new URL(url).pathname.slice(FOLDER.length).split("/");
+  return hash && segment ? { hash, segment: Number(segment) } : undefined;
+}

@@ -1,0 +1,55 @@
+import type { ByteRange } from "../generated/ByteRange";
+import type { FetchedResource } from "../generated/FetchedResource";
+import type { Reason } from "../generated/Reason";
+import type { Event } from "../generated/Event";
+import type { Output } from "../generated/Output";
+import type { Shelf } from "../generated/Shelf";
+
+type Part<K extends string> = Extract<Output, Record<K, unknown>> extends Record<K, infer V> ? V : never;
+
+/** What the node writes in front of the snippet and the worker. */
+export interface Known {
+  /** The site, where the node could tell it from the request. */
+  site: string | null;
+  /** The release whose files are at `base/client/release/`. */
+  release: string;
+  /** How this browser reaches the node. */
+  base: string;
+}
+
+/** The response that the mesh begins. */
+export type Head = Part<"head">;
+
+/** From the tab that leads to the worker. */
+export type ToWorker =
+  | { head: Head }
+  | { chunk: { id: number; bytes: ArrayBuffer } }
+  | { end: { id: number } }
+  | { fallback: { id: number; reason: Reason; delivered: number } }
+  | { hedge: { id: number } }
+  | { shelf: Shelf }
+  /** Whether there is a session with a node, so that purges arrive. */
+  | { session: boolean };
+
+/** From the worker to the tab that leads. */
+export type FromWorker =
+  | { request: { id: number; url: string; range: ByteRange | null; rescue: boolean } }
+  | { cancel: { id: number; reason: Reason | null } }
+  | { consumed: { id: number; bytes: number } }
+  | { fetched: FetchedResource }
+  | { cached: { url: string; bytes: number } }
+  | { note: { event: Event; reason: Reason | null; about: string; bytes: number } };
+
+/** Between tabs and the worker, beside any port: the key tells our messages from the site's own. */
+export type Aside =
+  /** A tab leads; its port comes with the message, and it holds the lock for as long as it does. */
+  | { edgeweave: "lead"; lock: string }
+  /** The snippet runs in this tab. */
+  | { edgeweave: "alive" }
+  /** A request waits for an engine. */
+  | { edgeweave: "wanted" };
+
+/** Whether a message is one of ours. */
+export function isAside(data: unknown): data is Aside {
+  return typeof data === "object" && data !== null && "edgeweave" in data;
+}

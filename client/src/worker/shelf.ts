@@ -1,0 +1,67 @@
+import type { Shelf } from "../generated/Shelf";
+import type { ShelfAsset } from "../generated/ShelfAsset";
+import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
+import { CACHE, SHELF_KEY, segmentKey } from "../shared/storage";
+import type { Concern } from "./concerns";
+import { bytesOf } from "./range";
+
+const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
+
+interface Known {
+  shelf: Shelf;
+  held: Map<string, ShelfAsset>;
+  admitted: Set<string>;
+}
+
+let known: Known | undefined;
+const loading = load();
+
+/** What the worker knows, once it has been read from the storage; nothing before the first engine has told it. */
+export function shelf(): Known | undefined {
+  return known;
+}
+
+/** Waits until what an earlier worker knew has been read. */
+export async function shelfLoaded(): Promise<Known | undefined> {
+  await loading;
+  return known;
+}
+
+/** The engine says what may be known from now on. */
+export function setShelf(told: Shelf): void {
+  known = { shelf: told, held: new Map(told.held.map((asset) => [asset.url, asset])), admitted: new Set(told.admitted) };
+}
+
+async function load(): Promise<void> {
+  try {
+    const stored = await (await caches.open(CACHE)).match(SHELF_KEY);
+    if (stored && !known) setShelf((await stored.json()) as Shelf);
+  } catch {
+    // Without storage the worker knows nothing until an engine tells it.
+  }
+}
+
+/** Answers from the secondary cache; nothing when the asset is not held whole, or not fresh. */
+export async function fromCache({ url, range }: Concern): Promise<Response | undefined> {
+  const asset = known?.held.get(url);
+  if (!asset || asset.fresh_until_ms <= Date.now()) return undefined;
+  const wanted = bytesOf(range, asset.size);
+  if (!wanted) return undefined;
+  const cache = await caches.open(CACHE);
+  const parts: Blob[] = [];
+  const last = Math.max(0, Math.ceil(wanted.end / SEGMENT_BYTES) - 1);
+  for (let segment = Math.floor(wanted.first / SEGMENT_BYTES); segment <= last; segment += 1) {
+    const stored = await cache.match(segmentKey(asset.hash, segment));
+    if (!stored) return undefined;
+    const start = segment * SEGMENT_BYTES;
+    // A blob stays on disk: slicing it reads nothing.
+    parts.push((await stored.blob()).slice(Math.max(0, wanted.first - start), wanted.end - start));
+  }
+  const body = new Blob(parts);
+  if (body.size !== wanted.end - wanted.first) return undefined;
+  const headers = new Headers(asset.headers);
+  headers.set("content-length", String(body.size));
+  if (!range) return new Response(body, { headers });
+  headers.set("content-range", `bytes ${wanted.first}-${wanted.end - 1}/${asset.size}`);
+  return new Response(body, { status: 206, headers });
+}
