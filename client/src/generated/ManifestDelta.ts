@@ -17,6 +17,10 @@ version: ManifestVersion,
  */
 reset: boolean, 
 /**
+ * True when the next message carries more of the same change: a change counts when all of it has arrived.
+ */
+more: boolean, 
+/**
  * Newly admitted assets.
  */
 add?: Array<Asset>, 

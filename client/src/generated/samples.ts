@@ -103,8 +103,8 @@ export const toNode = [
 
 export const toPeer = [
   {"welcome":{"protocol":1,"peer":"00000000000000ff","stun":["stun:127.0.0.1:3478"],"policy":{"enabled":true,"prefer":"speed","patience_ms":1000,"rescue_patience_ms":10000,"max_asset_bytes":134217728,"cache_bytes":268435456,"upload_bytes_per_month":2147483648,"upload_bytes_per_second":8388608,"neighbours":8,"min_crowd":2,"strip_local_candidates":false},"crowd":2}},
-  {"manifest":{"version":{"epoch":0,"number":0},"reset":false}},
-  {"manifest":{"version":{"epoch":1,"number":2},"reset":true,"add":[{"id":3,"url":"https://site/a","hash":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","size":1,"fresh_ms":2,"headers":[["content-type","image/avif"]]},{"id":3,"url":"https://site/a","hash":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","size":1,"fresh_ms":2,"headers":[["content-type","image/avif"]],"pieces":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}],"renew":[{"id":3,"fresh_ms":1}],"remove":[3]}},
+  {"manifest":{"version":{"epoch":0,"number":0},"reset":false,"more":false}},
+  {"manifest":{"version":{"epoch":1,"number":2},"reset":true,"more":true,"add":[{"id":3,"url":"https://site/a","hash":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","size":1,"fresh_ms":2,"headers":[["content-type","image/avif"]]},{"id":3,"url":"https://site/a","hash":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","size":1,"fresh_ms":2,"headers":[["content-type","image/avif"]],"pieces":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}],"renew":[{"id":3,"fresh_ms":1}],"remove":[3]}},
   {"pieces":{"asset":3,"pieces":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}},
   {"introduce":{"peer":"00000000000000ff","offers":true,"holds":[3,1]}},
   {"no_holder":{"assets":[3]}},
