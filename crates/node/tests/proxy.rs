@@ -122,7 +122,7 @@ async fn what_points_at_the_origin_points_at_the_site() {
             .status(StatusCode::FOUND)
             .header("location", format!("http://{host}/there?x=1"))
             .header("content-location", "http://elsewhere.example/")
-            .header("set-cookie", format!("s=1; Domain=origin.example; Path=/"))
+            .header("set-cookie", "s=1; Domain=origin.example; Path=/")
             .header("set-cookie", format!("t=1; Domain={bare}; Path=/"))
             .header("x-origin", request.headers().get("origin").cloned().unwrap_or("none".parse().unwrap()))
             .header("x-referer", request.headers().get("referer").cloned().unwrap_or("none".parse().unwrap()))

@@ -37,11 +37,12 @@ pub(crate) enum Load {
 /// How much, for how long.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Amount {
-    /// Connections at a time.
-    #[arg(long, value_name = "N", default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(2..))]
+    /// Connections at a time. The default lets a core's worth of messages through at a rate for each connection that
+    /// the protocol allows, and is few enough that replies come before the system acknowledges what they reply to.
+    #[arg(long, value_name = "N", default_value_t = 2_400, value_parser = clap::value_parser!(u32).range(2..))]
     connections: u32,
     /// Seconds to measure, after everything is connected and warm.
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Bytes of a message.
     #[arg(long, value_name = "BYTES", default_value_t = 900, value_parser = clap::value_parser!(u32).range(200..=60_000))]

@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Idle sessions at a time.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     idle: u32,
+    /// Rounds, of which the median counts: clock rates and neighbours on the machine come and go.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
     #[command(flatten)]
     amount: Amount,
     /// Print one JSON object instead of a table.
@@ -38,16 +41,23 @@ pub(crate) struct Options {
 struct Measured {
     message_bytes: u32,
     connections: u32,
+    rounds: Vec<Round>,
     relayed_messages_per_core_s: f64,
-    relayed_messages_per_s: f64,
     bare_echo_per_core_s: f64,
-    bare_echo_per_s: f64,
     ratio_to_bare_echo: f64,
-    ended_sessions: u64,
     idle_connections: u32,
     held_assets: u32,
     bytes_per_idle_connection: u64,
     resident_bytes: u64,
+}
+
+/// A bare echo and a relay, one after the other.
+#[derive(Serialize)]
+struct Round {
+    relayed_messages_per_core_s: f64,
+    relayed_messages_per_s: f64,
+    bare_echo_per_core_s: f64,
+    bare_echo_per_s: f64,
 }
 
 /// What a server says when it has started.
@@ -58,18 +68,22 @@ struct Started {
 
 /// Measures and prints.
 pub(super) async fn run(options: &Options) -> Result<(), Failure> {
-    let (bare_rate, bare_per_core) = measure_echo(options.amount).await?;
-    let (relayed, relayed_per_core) = measure_relay(options.amount).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..options.rounds {
+        rounds.push(measure_round(options.amount).await?);
+    }
+    let relayed = median(rounds.iter().map(|round| round.relayed_messages_per_core_s));
+    let bare = median(rounds.iter().map(|round| round.bare_echo_per_core_s));
+    let ratio =
+        median(rounds.iter().map(|round| round.relayed_messages_per_core_s / round.bare_echo_per_core_s));
     let (resident_bytes, bytes_per_idle_connection) = measure_idle(options.idle).await?;
     let measured = Measured {
         message_bytes: options.amount.message_bytes,
         connections: options.amount.connections,
-        relayed_messages_per_core_s: relayed_per_core,
-        relayed_messages_per_s: relayed.generated.messages_per_s,
-        bare_echo_per_core_s: bare_per_core,
-        bare_echo_per_s: bare_rate,
-        ratio_to_bare_echo: relayed_per_core / bare_per_core,
-        ended_sessions: relayed.ended,
+        rounds,
+        relayed_messages_per_core_s: relayed,
+        bare_echo_per_core_s: bare,
+        ratio_to_bare_echo: ratio,
         idle_connections: options.idle,
         held_assets: HELD,
         bytes_per_idle_connection,
@@ -82,11 +96,33 @@ pub(super) async fn run(options: &Options) -> Result<(), Failure> {
     println!(
         "messages of {message_bytes} bytes over {connections} connections, per second of a server's core:"
     );
-    println!("  bare TCP echo     {:>9.0}", measured.bare_echo_per_core_s);
-    println!("  relayed signals   {:>9.0}  ({:.2} of it)", relayed_per_core, measured.ratio_to_bare_echo);
+    println!("  bare TCP echo     {bare:>9.0}");
+    println!("  relayed signals   {relayed:>9.0}  ({ratio:.2} of it)");
     println!("an idle session, with {HELD} assets held, {idle_connections} of them:");
     println!("  resident memory   {bytes_per_idle_connection:>9} bytes");
     Ok(())
+}
+
+async fn measure_round(amount: Amount) -> Result<Round, Failure> {
+    let (bare_rate, bare_per_core) = measure_echo(amount).await?;
+    let (relayed, relayed_per_core) = measure_relay(amount).await?;
+    if relayed.ended > 0 {
+        let about =
+            format!("the node ended {} sessions: each sent more than the protocol allows", relayed.ended);
+        return Err(Failure::other(about).with_way_out("give more --connections, so that each sends less"));
+    }
+    Ok(Round {
+        relayed_messages_per_core_s: relayed_per_core,
+        relayed_messages_per_s: relayed.generated.messages_per_s,
+        bare_echo_per_core_s: bare_per_core,
+        bare_echo_per_s: bare_rate,
+    })
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 async fn measure_echo(amount: Amount) -> Result<(f64, f64), Failure> {

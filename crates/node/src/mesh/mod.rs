@@ -19,8 +19,8 @@ use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{Reason, SiteId, Timestamp};
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 
 use self::session::{Guest, Sessions};
 use self::swarm::Swarm;
@@ -98,11 +98,19 @@ pub(crate) fn start(
     fetches: mpsc::UnboundedSender<FetchOrder>,
 ) -> io::Result<(Mesh, JoinHandle<()>)> {
     let (commands, inbox) = mpsc::unbounded_channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let (started, has_started) = std::sync::mpsc::channel();
     let seeds =
         sites.iter().map(|_| getrandom::u64()).collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
     let thread = std::thread::Builder::new().name("mesh".into()).spawn(move || {
-        LocalSet::new().block_on(&runtime, async move {
+        // It can only run where it was made.
+        let runtime =
+            Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        let _ = started.send(Ok(()));
+        runtime.block_on(async move {
             let sessions = Rc::new(Sessions::default());
             let mut by_site = BTreeMap::new();
             for (site, seed) in sites.into_iter().zip(seeds) {
@@ -114,6 +122,7 @@ pub(crate) fn start(
             run(Rc::new(Swarms { sessions, by_site, max_sessions, metrics }), inbox).await;
         });
     })?;
+    has_started.recv().map_err(io::Error::other)??;
     Ok((Mesh { commands }, thread))
 }
 

@@ -1,6 +1,8 @@
 //! A node before a real origin, on free ports of this machine.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod peer;
+
 use std::net::SocketAddr;
 
 use axum::Router;
