@@ -13,6 +13,10 @@ const common = {
 };
 
 await Promise.all([
-  build({ ...common, entryPoints: { edgeweave: "src/snippet/main.ts", "edgeweave-sw": "src/worker/main.ts" }, format: "iife" }),
+  build({
+    ...common,
+    entryPoints: { edgeweave: "src/snippet/main.ts", "edgeweave-sw": "src/worker/main.ts" },
+    format: "iife",
+  }),
   build({ ...common, entryPoints: { page: "src/page/main.ts" }, format: "esm", external: ["./engine.js"] }),
 ]);

@@ -128,13 +128,17 @@ async function look(visitor, url) {
 /** The pages of this site that a page links to, in its order. */
 async function links(page) {
   const found = await page.evaluate(() => [...document.links].map((link) => link.href.split("#")[0]));
-  const pages = found.filter((url) => new URL(url).origin === site.origin && /(\/|\.html?|\/[^./]+)$/.test(new URL(url).pathname));
+  const pages = found.filter(
+    (url) => new URL(url).origin === site.origin && /(\/|\.html?|\/[^./]+)$/.test(new URL(url).pathname),
+  );
   return [...new Set(pages)].filter((url) => url !== site.href);
 }
 
 /** Waits until the worker is there for the next page. */
 async function installed(page) {
-  await until(() => page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.active?.state === "activated"));
+  await until(() =>
+    page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.active?.state === "activated"),
+  );
 }
 
 /** Waits until what `of` takes from the client's figures has been the same for a while; returns the figures. */

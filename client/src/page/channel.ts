@@ -8,10 +8,7 @@ interface Answers {
   notes: Note[];
 }
 
-type Message =
-  | { ask: keyof Answers; id: string }
-  | { answer: unknown; id: string }
-  | { fetched: FetchedResource[] };
+type Message = { ask: keyof Answers; id: string } | { answer: unknown; id: string } | { fetched: FetchedResource[] };
 
 /** How long another tab may take to answer, in milliseconds. */
 const ANSWER_MS = 1_000;

@@ -112,7 +112,17 @@ export async function lead(config: Config, changed: (stats: Stats) => void): Pro
     if (content) handle({ hashed: { handle: payload, digest: await digest(content) } });
   }
 
-  function deliver({ id, handle: payload, skip, take }: { id: number; handle: number; skip: number; take: number }): void {
+  function deliver({
+    id,
+    handle: payload,
+    skip,
+    take,
+  }: {
+    id: number;
+    handle: number;
+    skip: number;
+    take: number;
+  }): void {
     // A copy, because the engine may yet store what the worker is given for good.
     const part = bytes.get(payload)?.slice(skip, skip + take).buffer;
     if (part) link.send({ chunk: { id, bytes: part } }, [part]);

@@ -5,7 +5,7 @@ import type { Reason } from "../generated/Reason";
 import type { Stats } from "../generated/Stats";
 import { channel } from "./channel";
 import { showIndicator } from "./indicator";
-import { lead, type Leader } from "./leader";
+import { type Leader, lead } from "./leader";
 import { observeResources } from "./resources";
 
 /** What the snippet knows. */

@@ -1,8 +1,8 @@
 import type { ByteRange } from "../generated/ByteRange";
-import type { FetchedResource } from "../generated/FetchedResource";
-import type { Reason } from "../generated/Reason";
 import type { Event } from "../generated/Event";
+import type { FetchedResource } from "../generated/FetchedResource";
 import type { Output } from "../generated/Output";
+import type { Reason } from "../generated/Reason";
 import type { Shelf } from "../generated/Shelf";
 
 type Part<K extends string> = Extract<Output, Record<K, unknown>> extends Record<K, infer V> ? V : never;

@@ -33,7 +33,14 @@ function off(): Reason | undefined {
 function run(): Promise<Running | undefined> {
   running ??= import(`${known.base}/client/${known.release}/page.js`)
     .then((page: typeof import("../page/main")) =>
-      page.start({ ...known, site: site as string, off, failed, api, indicator: script?.dataset.indicator !== undefined }),
+      page.start({
+        ...known,
+        site: site as string,
+        off,
+        failed,
+        api,
+        indicator: script?.dataset.indicator !== undefined,
+      }),
     )
     .then((started) => {
       worked();
@@ -51,7 +58,9 @@ function failed(error: unknown): void {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   lastReason = /content security/i.test(text) ? "content_security_policy" : "client_error";
   strike(Date.now());
-  const notes = [{ at_ms: Math.round(performance.now()), event: "error", reason: lastReason, about: text.slice(0, 200) }];
+  const notes = [
+    { at_ms: Math.round(performance.now()), event: "error", reason: lastReason, about: text.slice(0, 200) },
+  ];
   const traffic = { requests: {}, bytes: {}, uploaded: 0 };
   navigator.sendBeacon?.(`${known.base}/report`, JSON.stringify({ site, release: known.release, notes, traffic }));
 }
@@ -71,7 +80,8 @@ async function begin(): Promise<void> {
   container.startMessages();
   await container.register(WORKER, { scope: "/", updateViaCache: "none" });
   container.controller?.postMessage({ edgeweave: "alive" });
-  if (document.readyState !== "complete") await new Promise((loaded) => addEventListener("load", loaded, { once: true }));
+  if (document.readyState !== "complete")
+    await new Promise((loaded) => addEventListener("load", loaded, { once: true }));
   await new Promise<unknown>((idle) =>
     "requestIdleCallback" in window ? requestIdleCallback(idle, { timeout: 2_000 }) : setTimeout(idle, 200),
   );

@@ -1,4 +1,4 @@
-import { type Concern } from "./concerns";
+import type { Concern } from "./concerns";
 import { confirmed, leader, leaderWithin, tell } from "./link";
 import { fromMesh } from "./mesh";
 import { fromCache, shelf, shelfLoaded } from "./shelf";
@@ -30,9 +30,11 @@ export async function answer(request: Request, concern: Concern): Promise<Respon
   const held = confirmed() ? await heldCopy(concern) : undefined;
   if (held) return held;
   const own = (signal: AbortSignal) => measured(request, concern, signal);
-  const response = await fromMesh(link, request, concern, { patience: patience || ANSWER_MS, rescue: false, own }).catch(
-    () => undefined,
-  );
+  const response = await fromMesh(link, request, concern, {
+    patience: patience || ANSWER_MS,
+    rescue: false,
+    own,
+  }).catch(() => undefined);
   return response ?? fromOrigin(request, concern);
 }
 
@@ -53,7 +55,8 @@ async function fromOrigin(request: Request, concern: Concern): Promise<Response>
   const patience = shelf()?.shelf.rescue_patience_ms ?? RESCUE_MS;
   const link = await leaderWithin(patience);
   const own = () => Promise.reject(outcome);
-  const rescued = link && (await fromMesh(link, request, concern, { patience, rescue: true, own }).catch(() => undefined));
+  const rescued =
+    link && (await fromMesh(link, request, concern, { patience, rescue: true, own }).catch(() => undefined));
   if (rescued) {
     tell({ note: { event: "served", reason: "origin_failed", about: concern.url, bytes: 0 } });
     return rescued;

@@ -26,7 +26,8 @@ export function concerns(request: Request): Concern | undefined {
   if (request.method !== "GET" || request.mode === "navigate" || UNTOUCHED.has(request.destination)) return undefined;
   if (request.headers.has("authorization") || request.integrity) return undefined;
   // The page insists on the network, or on the HTTP cache alone.
-  if (request.cache === "no-store" || request.cache === "reload" || request.cache === "only-if-cached") return undefined;
+  if (request.cache === "no-store" || request.cache === "reload" || request.cache === "only-if-cached")
+    return undefined;
   const header = request.headers.get("range");
   const range = header === null ? null : parseRange(header);
   const url = request.url.split("#")[0];

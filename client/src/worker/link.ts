@@ -20,7 +20,7 @@ type Listener = (message: ToWorker) => void;
 let current: Link | undefined;
 let session = false;
 let confirmedUntil = 0;
-let arrivals: ((link: Link) => void)[] = [];
+const arrivals: ((link: Link) => void)[] = [];
 const kept: FromWorker[] = [];
 const listeners = new Set<Listener>();
 

@@ -24,7 +24,12 @@ export interface Asking {
 let next = 1;
 
 /** The mesh's answer; nothing when the request is left to the origin. */
-export function fromMesh(link: Link, request: Request, { url, range }: Concern, asking: Asking): Promise<Response | undefined> {
+export function fromMesh(
+  link: Link,
+  request: Request,
+  { url, range }: Concern,
+  asking: Asking,
+): Promise<Response | undefined> {
   const id = next++;
   const { promise, resolve, reject } = Promise.withResolvers<Response | undefined>();
   const origin = new AbortController();

@@ -1,8 +1,8 @@
 import { PIECE_BYTES } from "../generated/limits";
 import { digest } from "../shared/digest";
+import type { Head } from "../shared/wire";
 import { tell } from "./link";
 import type { Body } from "./mesh";
-import type { Head } from "../shared/wire";
 
 /** Characters of a digest in text. */
 const DIGEST_CHARS = 43;

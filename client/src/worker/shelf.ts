@@ -1,6 +1,6 @@
+import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
 import type { Shelf } from "../generated/Shelf";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
 import { CACHE, SHELF_KEY, segmentKey } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { bytesOf } from "./range";
@@ -29,7 +29,11 @@ export async function shelfLoaded(): Promise<Known | undefined> {
 
 /** The engine says what may be known from now on. */
 export function setShelf(told: Shelf): void {
-  known = { shelf: told, held: new Map(told.held.map((asset) => [asset.url, asset])), admitted: new Set(told.admitted) };
+  known = {
+    shelf: told,
+    held: new Map(told.held.map((asset) => [asset.url, asset])),
+    admitted: new Set(told.admitted),
+  };
 }
 
 async function load(): Promise<void> {

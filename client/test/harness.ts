@@ -1,0 +1,204 @@
+// What the browser tests stand on: a real node before a real origin with faults, and real browsers.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Edgeweave } from "../src/api";
+import type { Note } from "../src/generated/Note";
+import type { Stats } from "../src/generated/Stats";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const TARGET = process.env.CARGO_TARGET_DIR ?? resolve(HERE, "../../target");
+const BINARY = process.env.EDGEWEAVE ?? join(TARGET, "debug/edgeweave");
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const FLAGS = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** How long anything may take that is waited for, in milliseconds. */
+export const PATIENCE_MS = 30_000;
+
+/** What an origin answers for a path. */
+export interface Content {
+  type: string;
+  body: Buffer;
+  headers?: Record<string, string>;
+}
+
+/** An origin with a content for each path, and faults on demand. */
+export interface Origin {
+  url: string;
+  contents: Map<string, Content>;
+  /** Paths that were asked for, in order. */
+  asked: string[];
+  /** Answers instead of the content when it returns true. */
+  fault: (request: IncomingMessage, response: ServerResponse) => boolean;
+  close(): Promise<void>;
+}
+
+/** Bytes that look like nothing and are always the same. */
+export function picture(size: number, flavour = 1): Buffer {
+  const bytes = Buffer.alloc(size);
+  let state = flavour;
+  for (let at = 0; at < size; at += 1) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  return bytes;
+}
+
+/** A page that shows pictures. */
+export function pageOf(pictures: string[], more = ""): Content {
+  const images = pictures.map((src) => `<img src="${src}" alt="">`).join("\n");
+  const body = `<!doctype html><html><head><title>Pictures</title>${more}</head><body>${images}</body></html>`;
+  return { type: "text/html; charset=utf-8", body: Buffer.from(body) };
+}
+
+export async function startOrigin(contents: Record<string, Content>): Promise<Origin> {
+  const origin: Origin = {
+    url: "",
+    contents: new Map(Object.entries(contents)),
+    asked: [],
+    fault: () => false,
+    close: () => new Promise((closed) => server.close(() => closed()) && server.closeAllConnections()),
+  };
+  const server: Server = createServer((request, response) => {
+    const path = request.url?.split("?")[0] ?? "/";
+    origin.asked.push(path);
+    if (origin.fault(request, response)) return;
+    const content = origin.contents.get(path);
+    if (!content) return void response.writeHead(404).end("not found");
+    const headers = { "content-type": content.type, "cache-control": "public, max-age=3600", ...content.headers };
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+    if (!range) {
+      response.writeHead(200, { ...headers, "content-length": content.body.length, "accept-ranges": "bytes" });
+      return void response.end(content.body);
+    }
+    const first = Number(range[1]);
+    const last = Math.min(range[2] ? Number(range[2]) : content.body.length - 1, content.body.length - 1);
+    response.writeHead(206, {
+      ...headers,
+      "content-length": last - first + 1,
+      "content-range": `bytes ${first}-${last}/${content.body.length}`,
+    });
+    response.end(content.body.subarray(first, last + 1));
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  origin.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return origin;
+}
+
+/** A running node. */
+export interface RunningNode {
+  url: string;
+  process: ChildProcess;
+  kill(): Promise<void>;
+}
+
+export async function startNode(words: string[]): Promise<RunningNode> {
+  const child = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", "--json", ...words], {
+    stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
+  });
+  const line = await new Promise<string>((said, failed) => {
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).once("line", said);
+    child.once("error", failed);
+    child.once("exit", (code) => failed(new Error(`the node ended with ${code}`)));
+  });
+  const { listen } = JSON.parse(line) as { listen: string };
+  return {
+    url: `http://${listen}`,
+    process: child,
+    kill: () =>
+      new Promise((killed) => {
+        if (child.exitCode !== null || child.signalCode !== null) return killed();
+        child.once("exit", () => killed());
+        child.kill("SIGKILL");
+      }),
+  };
+}
+
+/** A visitor's browser. */
+export interface Visitor {
+  context: BrowserContext;
+  page: Page;
+  errors: string[];
+  /** Goes to a page, and waits until it is loaded. */
+  go(url: string): Promise<void>;
+  stats(): Promise<Stats>;
+  notes(): Promise<Note[]>;
+  /** Waits until the client's figures are as they should be. */
+  until(what: string, condition: (stats: Stats) => boolean): Promise<Stats>;
+  /** The digests of all pictures of the page, as the page gets them. */
+  bodies(paths: string[]): Promise<string[]>;
+  leave(): Promise<void>;
+}
+
+export async function arrive(options: { flags?: string[]; script?: string } = {}): Promise<Visitor> {
+  const profile = await mkdtemp(join(tmpdir(), "edgeweave-test-"));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    chromiumSandbox: process.getuid?.() !== 0,
+    args: [...FLAGS, ...(options.flags ?? [])],
+  });
+  if (options.script) await context.addInitScript(options.script);
+  const page = context.pages()[0] ?? (await context.newPage());
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+
+  async function stats(): Promise<Stats> {
+    return page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.stats());
+  }
+  async function notes(): Promise<Note[]> {
+    return page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.recorder());
+  }
+  return {
+    context,
+    page,
+    errors,
+    stats,
+    notes,
+    async go(url) {
+      await page.goto(url, { waitUntil: "load", timeout: PATIENCE_MS });
+    },
+    async until(what, condition) {
+      let last: Stats | undefined;
+      for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
+        last = await stats();
+        if (condition(last)) return last;
+        await page.waitForTimeout(50);
+      }
+      throw new Error(`never ${what}: ${JSON.stringify(last)}\n${JSON.stringify(await notes(), null, 1)}`);
+    },
+    bodies: (paths) =>
+      page.evaluate(async (paths) => {
+        const digests = paths.map(async (path) => {
+          const bytes = await (await fetch(path)).arrayBuffer();
+          const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+          return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+        });
+        return Promise.all(digests);
+      }, paths),
+    async leave() {
+      await context.close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until the worker controls the page, and the client has a session. */
+export async function settle(visitor: Visitor): Promise<void> {
+  await visitor.page.waitForFunction(() => navigator.serviceWorker.controller !== null, undefined, {
+    timeout: PATIENCE_MS,
+  });
+  await visitor.until("connected", (stats) => stats.connected);
+}

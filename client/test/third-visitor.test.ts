@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  arrive,
+  type Origin,
+  PATIENCE_MS,
+  pageOf,
+  picture,
+  type RunningNode,
+  settle,
+  startNode,
+  startOrigin,
+  type Visitor,
+} from "./harness";
+
+const PICTURES = ["/a.png", "/b.png", "/c.png"];
+let origin: Origin;
+let node: RunningNode;
+const visitors: Visitor[] = [];
+
+beforeAll(async () => {
+  origin = await startOrigin({
+    "/": pageOf(PICTURES.slice(0, 1)),
+    "/next.html": pageOf(PICTURES),
+    "/a.png": { type: "image/png", body: picture(300_000, 1) },
+    "/b.png": { type: "image/png", body: picture(1_500_000, 2) },
+    "/c.png": { type: "image/png", body: picture(10, 3) },
+    "/private.png": { type: "image/png", body: picture(10, 4), headers: { "cache-control": "private" } },
+  });
+  node = await startNode(["--origin", origin.url]);
+}, PATIENCE_MS);
+
+afterAll(async () => {
+  await Promise.all(visitors.map((visitor) => visitor.leave()));
+  await node.kill();
+  await origin.close();
+}, PATIENCE_MS);
+
+test(
+  "a third visitor gets from peers what two have seen, though the origin fails",
+  { timeout: 3 * PATIENCE_MS },
+  async () => {
+    for (let number = 1; number <= 2; number += 1) {
+      const visitor = await arrive();
+      visitors.push(visitor);
+      await visitor.go(`${node.url}/next.html`);
+      await settle(visitor);
+    }
+    await Promise.all(
+      visitors.map((visitor) => visitor.until("holding all", (stats) => stats.held === PICTURES.length)),
+    );
+
+    origin.fault = (request, response) => {
+      if (!request.url?.endsWith(".png")) return false;
+      response.writeHead(503).end();
+      return true;
+    };
+    const third = await arrive();
+    visitors.push(third);
+    await third.go(`${node.url}/`);
+    await settle(third);
+    await third.until("told what is admitted", (stats) => stats.admitted === PICTURES.length);
+    await third.go(`${node.url}/next.html`);
+    const sizes = await third.page.evaluate(async (paths) => {
+      const sizes = paths.map(async (path) => (await (await fetch(path)).blob()).size);
+      return Promise.all(sizes);
+    }, PICTURES);
+    expect(sizes).toEqual([300_000, 1_500_000, 10]);
+    const expected = PICTURES.map((path) =>
+      createHash("sha256")
+        .update(origin.contents.get(path)?.body ?? "")
+        .digest("hex"),
+    );
+    expect(await third.bodies(PICTURES)).toEqual(expected);
+    const stats = await third.stats();
+    expect(stats.bytes.peers).toBeGreaterThanOrEqual(1_800_010);
+    expect(third.errors).toEqual([]);
+  },
+);
