@@ -1,7 +1,7 @@
 //! Adoption: the browser's own copy of an admitted asset joins the mesh, if its bytes are the admitted ones. It costs
 //! no network: only the browser's HTTP cache is read.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use edgeweave_protocol::manifest::segment_count;
 use edgeweave_protocol::message::ToNode;
@@ -10,6 +10,7 @@ use edgeweave_protocol::{AssetId, Digest, Reason, Timestamp};
 use crate::Engine;
 use crate::download::Source;
 use crate::io::{Output, Payload};
+use crate::sorted::{Map, Set};
 
 /// Copies that are read at a time.
 const ADOPTED_TOGETHER: usize = 2;
@@ -18,9 +19,9 @@ const ADOPTED_TOGETHER: usize = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Adoption {
     waiting: VecDeque<Digest>,
-    active: BTreeMap<AssetId, Digest>,
+    active: Map<AssetId, Digest>,
     /// Tried on this page: the browser has no more of it than it had then.
-    tried: BTreeSet<Digest>,
+    tried: Set<Digest>,
 }
 
 impl Adoption {
@@ -85,7 +86,7 @@ impl Engine {
     /// The visitor's own copy is not the admitted one: it stays where it is, and the node hears that there are two.
     pub(crate) fn differs(&mut self, now: Timestamp, hash: Digest) {
         let assets: Vec<AssetId> =
-            self.adoption.active.extract_if(.., |_, active| *active == hash).map(|(id, _)| id).collect();
+            self.adoption.active.extract_if(|_, active| *active == hash).map(|(id, _)| id).collect();
         if !assets.is_empty() {
             self.out.note(
                 now,

@@ -1,11 +1,12 @@
 //! The manifest as this peer knows it: what is admitted, under which index, and until when it is fresh.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::manifest::{Asset, ManifestDelta, ManifestVersion, piece_count};
 use edgeweave_protocol::{AssetId, Digest, Timestamp};
+
+use crate::sorted::{Map, Set};
 
 /// An admitted asset.
 #[derive(Clone, Debug)]
@@ -18,9 +19,9 @@ pub(crate) struct Entry {
 pub(crate) struct Catalogue {
     /// Where the manifest stands; none until a node has said so.
     pub(crate) version: Option<ManifestVersion>,
-    entries: BTreeMap<AssetId, Entry>,
-    by_url: BTreeMap<Box<str>, AssetId>,
-    by_hash: BTreeSet<(Digest, AssetId)>,
+    entries: Map<AssetId, Entry>,
+    by_url: Map<Box<str>, AssetId>,
+    by_hash: Set<(Digest, AssetId)>,
 }
 
 impl Catalogue {
@@ -46,7 +47,9 @@ impl Catalogue {
 
     /// The indices under which a content is admitted; several URLs may have the same.
     pub(crate) fn ids_of(&self, hash: Digest) -> impl Iterator<Item = AssetId> + '_ {
-        self.by_hash.range((hash, AssetId(0))..=(hash, AssetId(u32::MAX))).map(|(_, id)| *id)
+        let of_hash =
+            self.by_hash.starting_at(&(hash, AssetId(0))).take_while(move |(other, _)| *other == hash);
+        of_hash.map(|(_, id)| *id)
     }
 
     /// A content's entry, the freshest of several.

@@ -1,7 +1,5 @@
 //! Contents on their way: which pieces are wanted, who is asked for them, and what happens to those that arrive.
 
-use std::collections::BTreeMap;
-
 use edgeweave_protocol::limits::{MAX_ASK_PIECES, SEGMENT_PIECES};
 use edgeweave_protocol::manifest::{piece_count, piece_len};
 use edgeweave_protocol::message::ToNode;
@@ -11,6 +9,7 @@ use edgeweave_protocol::{AssetId, Digest, PeerId, Reason, Timestamp};
 use crate::Engine;
 use crate::io::{Handle, Output, Payload};
 use crate::neighbours::{Accepted, Transfer};
+use crate::sorted::Map;
 
 /// Where a piece came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub(crate) enum Piece {
 pub(crate) struct Download {
     size: u64,
     digests: Vec<Digest>,
-    pub(crate) pieces: BTreeMap<u32, Piece>,
+    pub(crate) pieces: Map<u32, Piece>,
 }
 
 /// A payload whose digest is being computed.
@@ -65,7 +64,7 @@ impl Engine {
         else {
             return false;
         };
-        self.downloads.insert(hash, Download { size, digests: digests.0, pieces: BTreeMap::new() });
+        self.downloads.insert(hash, Download { size, digests: digests.0, pieces: Map::new() });
         true
     }
 

@@ -32,12 +32,12 @@ mod request;
 mod session;
 mod shelf;
 mod sightings;
+mod sorted;
 mod store;
 mod upload;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use edgeweave_protocol::manifest::ManifestDelta;
@@ -46,6 +46,7 @@ use edgeweave_protocol::report::{Event, Note, Report, Traffic};
 use edgeweave_protocol::{AssetId, Digest, Reason, SiteId, Timestamp};
 use io::{Circumstances, Handle, RequestId, Stats};
 pub use io::{Input, Output, Setup};
+use sorted::Map;
 
 /// The page's figures are told at most once in so long.
 const STATS_EVERY: Duration = Duration::from_millis(200);
@@ -71,10 +72,10 @@ pub struct Engine {
 
     session: session::Session,
     catalogue: catalogue::Catalogue,
-    digests_asked: BTreeMap<AssetId, Timestamp>,
-    requests: BTreeMap<RequestId, request::Request>,
-    downloads: BTreeMap<Digest, download::Download>,
-    checks: BTreeMap<Handle, download::Check>,
+    digests_asked: Map<AssetId, Timestamp>,
+    requests: Map<RequestId, request::Request>,
+    downloads: Map<Digest, download::Download>,
+    checks: Map<Handle, download::Check>,
     neighbours: neighbours::Neighbours,
     budget: upload::Budget,
     serve_again: Option<Timestamp>,
@@ -108,10 +109,10 @@ impl Engine {
             out: outbox::Outbox::default(),
             session: session::Session::default(),
             catalogue: catalogue::Catalogue::default(),
-            digests_asked: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            downloads: BTreeMap::new(),
-            checks: BTreeMap::new(),
+            digests_asked: Map::new(),
+            requests: Map::new(),
+            downloads: Map::new(),
+            checks: Map::new(),
             neighbours: neighbours::Neighbours::default(),
             budget: upload::Budget::default(),
             serve_again: None,

@@ -1,19 +1,19 @@
 //! Neighbours: introductions, channels, what each holds, how good it is, and when it is let go.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use edgeweave_protocol::frame::Frame;
 use edgeweave_protocol::limits::PIECE_BYTES;
 use edgeweave_protocol::message::{Meeting, ToNode};
 use edgeweave_protocol::report::Event;
-use edgeweave_protocol::{AssetSet, Digest, PeerId, Reason, Timestamp};
+use edgeweave_protocol::{AssetSet, Digest, PeerId, Reason, Timestamp, json};
 use serde_json::value::RawValue;
 
 use crate::Engine;
 use crate::bits::Bits;
 use crate::io::{Output, Payload};
 use crate::origin::smooth;
+use crate::sorted::{Map, Set};
 use crate::upload::Uploading;
 
 /// A channel that has not opened after this long will not. ICE gives a pair of candidates up within about as long
@@ -51,9 +51,9 @@ pub(crate) struct Neighbour {
     epoch: u32,
     holds: AssetSet,
     /// Where it holds only some segments: which.
-    partial: BTreeMap<Digest, Bits>,
-    refused_until: BTreeMap<Digest, Timestamp>,
-    pub(crate) transfers: BTreeMap<u32, Transfer>,
+    partial: Map<Digest, Bits>,
+    refused_until: Map<Digest, Timestamp>,
+    pub(crate) transfers: Map<u32, Transfer>,
     next_transfer: u32,
     /// Pieces that are asked for and have not arrived.
     pub(crate) owed: u32,
@@ -88,9 +88,9 @@ impl Neighbour {
             open: false,
             epoch,
             holds,
-            partial: BTreeMap::new(),
-            refused_until: BTreeMap::new(),
-            transfers: BTreeMap::new(),
+            partial: Map::new(),
+            refused_until: Map::new(),
+            transfers: Map::new(),
             next_transfer: 0,
             owed: 0,
             late: 0,
@@ -154,8 +154,8 @@ impl Neighbour {
 /// Everyone we are connected, or connecting, to.
 #[derive(Debug, Default)]
 pub(crate) struct Neighbours {
-    pub(crate) all: BTreeMap<PeerId, Neighbour>,
-    shunned: BTreeSet<PeerId>,
+    pub(crate) all: Map<PeerId, Neighbour>,
+    shunned: Set<PeerId>,
 }
 
 impl Neighbours {
@@ -263,7 +263,7 @@ impl Engine {
 
     /// The local peer connection has something for the other side.
     pub(crate) fn peer_signal(&mut self, now: Timestamp, peer: PeerId, signal: Box<str>) {
-        match RawValue::from_string(signal.into()) {
+        match json::read::<Box<RawValue>>(&signal) {
             Ok(signal) => self.out.send(&ToNode::Signal { to: peer, signal }),
             Err(_) => self.out.note_peer(now, Event::Error, Some(Reason::Malformed), peer, 0),
         }
@@ -370,7 +370,7 @@ impl Engine {
             neighbour.holds = AssetSet::new();
         }
         neighbour.holds.extend(assets.iter());
-        let hashes: BTreeSet<Digest> =
+        let hashes: Vec<Digest> =
             assets.iter().filter_map(|id| self.catalogue.get(id)).map(|entry| entry.asset.hash).collect();
         for hash in hashes {
             neighbour.partial.remove(&hash);
@@ -433,8 +433,8 @@ impl Engine {
 
     /// Cancels every transfer of a content that nobody waits for any more.
     pub(crate) fn cancel_transfers(&mut self, hash: Digest) {
-        for (peer, neighbour) in &mut self.neighbours.all {
-            let stale = neighbour.transfers.extract_if(.., |_, transfer| transfer.hash == hash);
+        for (peer, neighbour) in self.neighbours.all.iter_mut() {
+            let stale = neighbour.transfers.extract_if(|_, transfer| transfer.hash == hash);
             for (transfer, open) in stale {
                 let pieces = open.awaited.count_ones();
                 neighbour.owed -= pieces;

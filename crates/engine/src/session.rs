@@ -1,6 +1,5 @@
 //! The session with the node: when to connect, what was said, and what is to be said next.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use edgeweave_protocol::limits::MAX_FIND_ASSETS;
@@ -11,6 +10,7 @@ use edgeweave_protocol::{AssetId, PROTOCOL_VERSION, PeerId, Reason, Timestamp, j
 
 use crate::Engine;
 use crate::io::Output;
+use crate::sorted::Map;
 
 /// The wait before the first attempt to reconnect; it doubles with every failure.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
@@ -26,6 +26,9 @@ const FIND_TOGETHER: Duration = Duration::from_millis(5);
 
 /// An asset is not looked for again sooner.
 const FIND_AGAIN: Duration = Duration::from_secs(3);
+
+/// How long after a session the manifest is believed: a purge is missed by no more than this.
+const BELIEVED: Duration = Duration::from_secs(30);
 
 /// Where the session stands.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) stage: Stage,
     /// Whether a manifest has arrived in this session: only then is an unknown URL known not to be admitted.
     pub(crate) synced: bool,
+    /// For a while after a session the manifest is believed without one.
+    believed_until: Timestamp,
     /// What has arrived of a change that takes several messages.
     manifest: Option<ManifestDelta>,
     pub(crate) peer: Option<PeerId>,
@@ -61,7 +66,7 @@ pub(crate) struct Session {
     wanted: Vec<AssetId>,
     find_at: Option<Timestamp>,
     /// When each asset was last looked for, and whether the node knew nobody.
-    found: BTreeMap<AssetId, Found>,
+    found: Map<AssetId, Found>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +76,11 @@ struct Found {
 }
 
 impl Session {
+    /// Whether purges reach this peer, or did a moment ago: only then is the manifest acted on.
+    pub(crate) fn confirms(&self, now: Timestamp) -> bool {
+        self.synced || now < self.believed_until
+    }
+
     pub(crate) fn joined(&self) -> bool {
         self.stage == Stage::Joined
     }
@@ -168,7 +178,9 @@ impl Engine {
         if self.session.joined() {
             self.out.note(now, Event::Left, reason, "", 0);
         }
-        self.session.synced = false;
+        if std::mem::take(&mut self.session.synced) {
+            self.session.believed_until = now + BELIEVED;
+        }
         self.session.manifest = None;
         self.session.peer = None;
         self.session.wanted.clear();

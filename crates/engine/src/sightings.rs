@@ -1,7 +1,7 @@
 //! What the page loaded by the browser's own means: measurements of the origin, sightings for the node, and copies
 //! that can be adopted.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use edgeweave_protocol::Timestamp;
@@ -10,6 +10,7 @@ use edgeweave_protocol::message::ToNode;
 
 use crate::Engine;
 use crate::io::FetchedResource;
+use crate::sorted::Set;
 
 /// Sightings wait so long for company.
 const SEEN_TOGETHER: Duration = Duration::from_millis(200);
@@ -20,7 +21,7 @@ const MOST_URLS: usize = 1_000;
 /// The URLs that this page has loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Sightings {
-    loaded: BTreeSet<Box<str>>,
+    loaded: Set<Box<str>>,
     order: VecDeque<Box<str>>,
     /// Those that the node has not been told of.
     untold: Vec<Box<str>>,

@@ -1,12 +1,11 @@
 //! Accounts of the secondary cache: what is held, how much room it takes, and what leaves first.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use edgeweave_protocol::Digest;
 use edgeweave_protocol::limits::{PIECE_BYTES, SEGMENT_PIECES};
 use edgeweave_protocol::manifest::segment_count;
 
 use crate::bits::Bits;
+use crate::sorted::{Map, Set};
 
 /// The bytes of a full segment.
 pub(crate) const SEGMENT_BYTES: u64 = PIECE_BYTES as u64 * SEGMENT_PIECES as u64;
@@ -26,9 +25,9 @@ struct Held {
 /// The secondary cache's accounts.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    held: BTreeMap<Digest, Held>,
+    held: Map<Digest, Held>,
     /// Segments on their way into the storage.
-    storing: BTreeSet<(Digest, u32)>,
+    storing: Set<(Digest, u32)>,
     bytes: u64,
     /// Whether what is held has changed since [`take_changed`](Self::take_changed).
     changed: bool,
@@ -78,7 +77,8 @@ impl Store {
     /// A segment is in the storage. `size` is the whole asset's, where it is known.
     pub(crate) fn stored(&mut self, hash: Digest, segment: u32, size: Option<u64>, now_ms: u64) {
         self.storing.remove(&(hash, segment));
-        let held = self.held.entry(hash).or_insert(Held { segments: Bits::default(), size, used_ms: now_ms });
+        let held =
+            self.held.get_or_insert_with(hash, || Held { segments: Bits::default(), size, used_ms: now_ms });
         if !held.segments.contains(segment) {
             held.segments.insert(segment);
             self.bytes += segment_bytes(held.size, segment);

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, unreachable_pub)] // What `wasm_bindgen` generates needs both.
 
 use edgeweave_protocol::{Timestamp, json};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use crate::Engine;
@@ -26,13 +27,23 @@ impl WebEngine {
 
     /// The next `Output` as JSON.
     pub fn poll(&mut self) -> Result<Option<String>, JsError> {
-        Ok(self.0.poll_output().map(|output| serde_json::to_string(&output)).transpose()?)
+        self.0.poll_output().map(|output| written(&output)).transpose()
+    }
+
+    /// The flight recorder, as a JSON array of notes.
+    pub fn notes(&self) -> Result<String, JsError> {
+        written(&self.0.notes().collect::<Vec<_>>())
     }
 
     /// When a `tick` is wanted, in the clock of `now`; infinity when none is.
     pub fn timeout(&self) -> f64 {
         self.0.poll_timeout().map_or(f64::INFINITY, |at| at.as_micros() as f64 / 1000.0)
     }
+}
+
+/// A value as JSON. What serde_json would say of a failure is left out, because the code that says it is large.
+fn written(value: &impl Serialize) -> Result<String, JsError> {
+    serde_json::to_string(value).map_err(|_| JsError::new("cannot write JSON"))
 }
 
 fn timestamp(now: f64) -> Timestamp {
