@@ -181,6 +181,7 @@ fn to_peer() -> Result<Vec<ToPeer<'static>>, Error> {
         ToPeer::Manifest(ManifestDelta {
             version: ManifestVersion { epoch: 1, number: 2 },
             reset: true,
+            more: true,
             add: vec![asset(None), asset(Some(PieceDigests(vec![DIGEST])))],
             renew: vec![Renewal { id: ASSET, fresh_ms: 1 }],
             remove: vec![ASSET],

@@ -108,6 +108,13 @@ impl Engine {
                 (false, true) => {}
             };
         };
+        if !rescue && !self.session.confirms(now) {
+            // It may have been purged since this browser last heard.
+            if !patient {
+                self.fall_back(now, id, Reason::NoSession);
+            }
+            return;
+        }
         if now >= entry.fresh_until {
             // A renewal may be on its way, and is worth waiting for when there is nothing else.
             let renewable = rescue || (patient && !self.session.synced);

@@ -88,7 +88,8 @@ fn a_visitors_own_variant_stays_where_it_is() {
     let mut world = world().with_asset(A, 1_000);
     let host = world.come_back(None, &[], &[A]);
     world.visitors[host].browser_cache.insert(A.into(), vec![7; 1_000]);
-    let resource = FetchedResource { url: A.into(), bytes: 0, first_byte_ms: 1, total_ms: 1, controlled: false };
+    let resource =
+        FetchedResource { url: A.into(), bytes: 0, first_byte_ms: 1, total_ms: 1, controlled: false };
     world.tell(host, Input::Fetched { resources: vec![resource] });
     world.run(SECOND);
     assert!(world.visitors[host].storage.is_empty());
@@ -129,7 +130,11 @@ fn the_next_page_has_what_the_last_one_kept() {
     world.visitors[second].storage = storage;
     world.request(second, 1, A);
     world.run(SECOND);
-    assert_eq!(world.visitors[second].answers[&1].body, world.content(A), "without a node, from what is held");
+    assert_eq!(
+        world.visitors[second].answers[&1].body,
+        world.content(A),
+        "without a node, from what is held"
+    );
 }
 
 #[test]

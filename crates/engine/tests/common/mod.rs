@@ -122,7 +122,12 @@ impl World {
     pub fn admit(&mut self, url: &str, size: usize, flavour: u8) -> Asset {
         let content: Vec<u8> = (0..size).map(|at| (at / 251 + at % 251) as u8 ^ flavour).collect();
         let pieces: Vec<Digest> = (0..piece_count(size as u64) as usize)
-            .map(|n| digest(&content[(n * PIECE_BYTES as usize).min(size)..((n + 1) * PIECE_BYTES as usize).min(size)]))
+            .map(|n| {
+                digest(
+                    &content
+                        [(n * PIECE_BYTES as usize).min(size)..((n + 1) * PIECE_BYTES as usize).min(size)],
+                )
+            })
             .collect();
         let joined: Vec<u8> = pieces.iter().flat_map(|digest| digest.0).collect();
         let asset = Asset {
@@ -208,7 +213,8 @@ impl World {
         let end = self.now + duration;
         loop {
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
-            let ticks = self.visitors.iter().enumerate().filter_map(|(n, v)| Some((v.engine.poll_timeout()?, n)));
+            let ticks =
+                self.visitors.iter().enumerate().filter_map(|(n, v)| Some((v.engine.poll_timeout()?, n)));
             let tick = ticks.min();
             match (event, tick) {
                 (Some(at), _) if at <= end && tick.is_none_or(|(due, _)| at <= due) => {
@@ -220,7 +226,10 @@ impl World {
                     self.now = self.now.max(due);
                     self.tell(visitor, Input::Tick);
                     let next = self.visitors[visitor].engine.poll_timeout();
-                    assert!(next.is_none_or(|next| next > due.min(self.now)), "the same deadline comes twice");
+                    assert!(
+                        next.is_none_or(|next| next > due.min(self.now)),
+                        "the same deadline comes twice"
+                    );
                 }
                 _ => break,
             }
@@ -236,6 +245,12 @@ impl World {
     pub fn request_range(&mut self, visitor: usize, id: u32, url: &str, range: Option<ByteRange>) {
         self.visitors[visitor].answers.insert(id, Answer::default());
         self.tell(visitor, Input::Request { id, url: url.into(), range, rescue: false });
+    }
+
+    /// The same, after the origin has failed.
+    pub fn rescue(&mut self, visitor: usize, id: u32, url: &str) {
+        self.visitors[visitor].answers.insert(id, Answer::default());
+        self.tell(visitor, Input::Request { id, url: url.into(), range: None, rescue: true });
     }
 
     pub fn kill_node(&mut self) {
@@ -277,7 +292,10 @@ impl World {
                 let version = ManifestVersion { epoch: 1, number: self.assets.len() as u32 };
                 let reset = manifest.is_none_or(|known| known.epoch != 1);
                 let add = self.assets.clone();
-                self.say(visitor, &ToPeer::Manifest(ManifestDelta { version, reset, add, ..ManifestDelta::default() }));
+                self.say(
+                    visitor,
+                    &ToPeer::Manifest(ManifestDelta { version, reset, add, ..ManifestDelta::default() }),
+                );
             }
             ToNode::Holdings { add, remove } => {
                 let holds = &mut self.visitors[visitor].holds;
@@ -297,7 +315,8 @@ impl World {
                         self.say(holder, &ToPeer::Introduce { peer: peer_of(visitor), offers: false, holds });
                     }
                 }
-                let assets: Vec<AssetId> = assets.into_iter().filter(|asset| !found.contains(*asset)).collect();
+                let assets: Vec<AssetId> =
+                    assets.into_iter().filter(|asset| !found.contains(*asset)).collect();
                 if !assets.is_empty() {
                     self.say(visitor, &ToPeer::NoHolder { assets });
                 }
@@ -306,10 +325,15 @@ impl World {
             ToNode::Differs { assets } => self.differing.extend(assets),
             ToNode::Parted { fault: Some(reason), .. } => self.faults.push((visitor, reason)),
             ToNode::Signal { to, signal } => {
-                self.say(index_of(to), &ToPeer::Signal { from: peer_of(visitor), signal: std::borrow::Cow::Owned(signal) });
+                self.say(
+                    index_of(to),
+                    &ToPeer::Signal { from: peer_of(visitor), signal: std::borrow::Cow::Owned(signal) },
+                );
             }
             ToNode::Pieces { asset } => {
-                if let Some(pieces) = self.assets.iter().find(|known| known.id == asset).and_then(|known| known.pieces.clone()) {
+                if let Some(pieces) =
+                    self.assets.iter().find(|known| known.id == asset).and_then(|known| known.pieces.clone())
+                {
                     self.say(visitor, &ToPeer::Pieces { asset, pieces });
                 }
             }
@@ -343,7 +367,8 @@ impl World {
             Output::OpenPeer { .. } | Output::SignalPeer { .. } => {}
             Output::ClosePeer { peer } => self.unlink(index, peer),
             Output::SendFrame { peer, bytes } => {
-                let mute = visitor.manners == Manners::Silent && !matches!(Frame::decode(&bytes), Some(Frame::Have { .. }));
+                let mute = visitor.manners == Manners::Silent
+                    && !matches!(Frame::decode(&bytes), Some(Frame::Have { .. }));
                 if visitor.links.contains(&peer) && !mute {
                     let input = Input::Frame { peer: peer_of(index), header: bytes, payload: None };
                     self.later(latency, index_of(peer), input);
@@ -373,7 +398,9 @@ impl World {
                 let digest = digest(&visitor.payloads[&handle]);
                 self.later(Duration::from_micros(50), index, Input::Hashed { handle, digest });
             }
-            Output::Release { handle } => assert!(visitor.payloads.remove(&handle).is_some(), "released twice"),
+            Output::Release { handle } => {
+                assert!(visitor.payloads.remove(&handle).is_some(), "released twice")
+            }
             Output::Head { id, status, .. } => {
                 let answer = visitor.answers.get_mut(&id).unwrap();
                 answer.heads += 1;
@@ -394,9 +421,15 @@ impl World {
             Output::Hedge { id } => visitor.answers.get_mut(&id).unwrap().hedged = true,
             Output::Adopt { asset, url, .. } => {
                 let copy = visitor.browser_cache.get(&url).cloned();
-                for (piece, bytes) in copy.iter().flat_map(|copy| copy.chunks(PIECE_BYTES as usize)).enumerate() {
+                for (piece, bytes) in
+                    copy.iter().flat_map(|copy| copy.chunks(PIECE_BYTES as usize)).enumerate()
+                {
                     let payload = self.visitors[index].keep(bytes.to_vec());
-                    self.later(Duration::from_millis(1), index, Input::Adopted { asset, piece: piece as u32, payload });
+                    self.later(
+                        Duration::from_millis(1),
+                        index,
+                        Input::Adopted { asset, piece: piece as u32, payload },
+                    );
                 }
                 self.later(Duration::from_millis(2), index, Input::AdoptEnded { asset });
             }
