@@ -1,6 +1,8 @@
 //! Any inputs in any order: no panic, every request answered at most once, memory within bounds, and no deadline that
 //! does not pass.
 
+#![allow(clippy::unwrap_used)] // Helpers outside `#[test]` functions unwrap too.
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -23,7 +23,7 @@ fn beside_an_honest_one(manners: Manners) -> Option<Reason> {
     world.run(SECOND);
     world.request(guest, 1, A);
     world.run(20 * SECOND);
-    assert_eq!(world.visitors[guest].answers[&1].body, world.content(A), "{manners:?}");
+    assert!(world.visitors[guest].answers[&1].body == world.content(A), "{manners:?}");
     assert_eq!(world.visitors[guest].answers[&1].ended, 1, "{manners:?}");
     assert_eq!(world.visitors[guest].kept_payloads(), 0, "{manners:?}");
     world.faults.first().map(|(_, reason)| *reason)
@@ -82,7 +82,7 @@ fn a_node_that_dies_does_not_stop_neighbours() {
     world.kill_node();
     world.request(guest, 1, A);
     world.run(5 * SECOND);
-    assert_eq!(world.visitors[guest].answers[&1].body, world.content(A));
+    assert!(world.visitors[guest].answers[&1].body == world.content(A));
     world.node_up = true;
     world.run(120 * SECOND);
     assert!(world.visitors[guest].stats.connected, "the session comes back by itself");

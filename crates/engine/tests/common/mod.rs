@@ -1,6 +1,6 @@
 //! A small world in virtual time: engines, their bodies in memory, a node that plays by the script, and links with
 //! latency. Nothing here decides anything: it does what the engines say.
-#![allow(dead_code, unreachable_pub)] // Each test file uses its own part of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its own part of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -399,7 +399,7 @@ impl World {
                 self.later(Duration::from_micros(50), index, Input::Hashed { handle, digest });
             }
             Output::Release { handle } => {
-                assert!(visitor.payloads.remove(&handle).is_some(), "released twice")
+                assert!(visitor.payloads.remove(&handle).is_some(), "released twice");
             }
             Output::Head { id, status, .. } => {
                 let answer = visitor.answers.get_mut(&id).unwrap();
