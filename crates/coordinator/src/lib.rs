@@ -1,36 +1,138 @@
-//! The brain of a node. Pure.
+//! The brain of a node: who is in a site's swarm, who holds what, who meets whom, and what is admitted to the site's
+//! manifest.
+//!
+//! **Invariant:** it is pure. It opens no socket, reads no clock and rolls no dice of its own: time comes with every
+//! input, and randomness from the seed in [`Setup`]. It never sees content, only digests, and never reads what peers
+//! signal to each other. No order of inputs makes it panic or grow without bound.
+//!
+//! The loop that drives it:
+//!
+//! 1. make a [`Coordinator`] for each site;
+//! 2. tell it what happens ([`Coordinator::handle_input`]): connections, messages, the origin's answers;
+//! 3. do what it says until it says nothing more ([`Coordinator::poll_output`]);
+//! 4. wait for the next event, or until [`Coordinator::poll_timeout`];
+//! 5. go on with 2, with [`Input::Tick`] if it was the time that came.
+//!
+//! Each concern has its file: `session` and `peers` who is connected and what they say, `limits` how much they may
+//! say, `directory` who holds what, `introduce` and `standing` who meets whom, `sightings`, `fetches`, `admission` and
+//! `admit` what becomes an asset, `revalidate` how it stays one, `manifest` what peers are told of it.
 
+mod admission;
+mod admit;
+mod directory;
+mod fetches;
+mod introduce;
 pub mod io;
+mod limits;
+mod manifest;
+mod out;
+mod peers;
+mod revalidate;
+mod session;
+mod sightings;
+mod standing;
 
 use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::manifest::Asset;
-pub use io::{AdmissionRules, Counts, Input, Output, SessionId, Setup};
+use edgeweave_protocol::message::ToPeer;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use self::directory::Directory;
+use self::fetches::Fetches;
+use self::introduce::Wants;
+pub use self::io::{AdmissionRules, Counts, Input, Output, SessionId, Setup};
+use self::manifest::Manifest;
+use self::out::Out;
+use self::session::Sessions;
+use self::sightings::{Refused, Sightings};
+use self::standing::Standing;
 
 /// One swarm's coordinator.
 #[derive(Debug)]
-pub struct Coordinator {}
+pub struct Coordinator {
+    setup: Setup,
+    /// Good enough that nobody can guess another peer's identity from its own: whoever knows one was introduced.
+    rng: StdRng,
+    out: Out,
+    sessions: Sessions,
+    directory: Directory,
+    wants: Wants,
+    standing: Standing,
+    sightings: Sightings,
+    refused: Refused,
+    fetches: Fetches,
+    manifest: Manifest,
+    counts: Counts,
+}
 
 impl Coordinator {
-    /// A coordinator without sessions.
-    pub fn new(_now: Timestamp, _setup: Setup) -> Self {
-        Self {}
+    /// A coordinator without sessions and assets.
+    pub fn new(_now: Timestamp, setup: Setup) -> Self {
+        let mut rng = StdRng::seed_from_u64(setup.seed);
+        let manifest = Manifest::new(rng.random());
+        Self {
+            setup,
+            rng,
+            out: Out::default(),
+            sessions: Sessions::default(),
+            directory: Directory::default(),
+            wants: Wants::default(),
+            standing: Standing::default(),
+            sightings: Sightings::default(),
+            refused: Refused::default(),
+            fetches: Fetches::default(),
+            manifest,
+            counts: Counts::default(),
+        }
     }
-    /// Takes in what happened.
-    pub fn handle_input(&mut self, _now: Timestamp, _input: Input) {}
-    /// The next thing to do.
+
+    /// Takes in what happened. Time must not run backwards between calls; if it does, it is taken to stand still.
+    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::Tick => {}
+            Input::Opened { session, place, stun } => self.opened(now, session, place, stun),
+            Input::Message { session, message } => self.hear(now, session, message),
+            Input::Unreadable { session, reason, about } => self.unreadable(now, session, reason, about),
+            Input::Closed { session } => self.closed(session),
+            Input::Fetched { url, outcome } => self.fetched(now, &url, outcome),
+            Input::Purge { url: Some(url) } => self.purge(now, &url),
+            Input::Purge { url: None } => self.purge_all(now),
+            Input::SetPolicy(policy) => {
+                self.setup.policy = policy.clone();
+                self.out.broadcast(self.sessions.joined(), ToPeer::Policy { policy });
+            }
+        }
+        self.check_due(now);
+        self.begin_fetches();
+        self.tell_changes(now);
+    }
+
+    /// The next thing to do; to be asked for until there is none after each input.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.out.pop()
     }
+
     /// When [`Input::Tick`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
+        // Checks wait while nobody is there whom they would serve.
+        let check = self.manifest.next_check().filter(|_| self.sessions.crowd() > 0);
+        [self.manifest.tell_at(), check].into_iter().flatten().min()
     }
+
     /// What is admitted, by index and without the digests of pieces; the node's API shows it.
-    pub fn assets(&self, _now: Timestamp) -> Vec<Asset> {
-        Vec::new()
+    pub fn assets(&self, now: Timestamp) -> Vec<Asset> {
+        self.manifest.assets(now)
     }
+
     /// What has been counted; the node's API and metrics show it.
     pub fn counts(&self) -> Counts {
-        Counts::default()
+        Counts { crowd: self.sessions.crowd(), assets: self.manifest.len() as u32, ..self.counts.clone() }
+    }
+
+    fn tell_changes(&mut self, now: Timestamp) {
+        for delta in self.manifest.take_untold(now) {
+            self.out.broadcast(self.sessions.joined(), ToPeer::Manifest(delta));
+        }
     }
 }

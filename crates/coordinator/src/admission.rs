@@ -1,0 +1,267 @@
+//! Whether the origin's answer may be kept by a shared cache, and for how long: RFC 9111, and what the mesh asks for
+//! beyond it. No state.
+
+use std::time::{Duration, SystemTime};
+
+use edgeweave_protocol::Reason;
+use edgeweave_protocol::limits::{MAX_HEADER_BYTES, MAX_URL_BYTES};
+use edgeweave_protocol::manifest::Headers;
+use http::header::{HeaderName, HeaderValue};
+use http_cache_semantics::{CacheOptions, CachePolicy};
+
+use crate::io::AdmissionRules;
+
+/// What stays fresh for less is not worth a place in the manifest.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
+
+/// The longest lifetime guessed from the last modification; RFC 9111, section 4.2.2, says that guesses beyond a day
+/// deserve a warning.
+const LONGEST_GUESS: Duration = Duration::from_secs(24 * 3600);
+
+/// How fresh an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Freshness {
+    /// What is left of its lifetime when it arrives: its age is taken off.
+    pub(crate) left: Duration,
+    /// For how long after that it may be used while the origin fails; zero when the origin demands revalidation.
+    pub(crate) grace: Duration,
+}
+
+/// Whether a URL may be fetched for a site: of its origins, printable, and not too long.
+pub(crate) fn judge_url(url: &str, origins: &[Box<str>]) -> Result<(), Reason> {
+    if url.len() > MAX_URL_BYTES {
+        return Err(Reason::TooLarge);
+    }
+    // The path begins where the origin ends: there is no room for user names or other ports in between.
+    let belongs =
+        origins.iter().any(|origin| url.strip_prefix(&**origin).is_some_and(|rest| rest.starts_with('/')));
+    let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if belongs && is_plain { Ok(()) } else { Err(Reason::OtherOrigin) }
+}
+
+/// Judges an answer with content (or one whose content is known to be unchanged) by its headers.
+pub(crate) fn judge(
+    status: u16,
+    headers: &Headers,
+    unix_ms: u64,
+    rules: &AdmissionRules,
+) -> Result<Freshness, Reason> {
+    if status != 200 {
+        return Err(Reason::Status);
+    }
+    let control = Control::of(headers);
+    if control.has("private") {
+        return Err(Reason::Private);
+    }
+    if control.has("no-store") {
+        return Err(Reason::NoStore);
+    }
+    if values(headers, "set-cookie").next().is_some() || values(headers, "set-cookie2").next().is_some() {
+        return Err(Reason::SetCookie);
+    }
+    // Browsers decode the content, and the bytes do not depend on who embeds them.
+    let harmless = |name: &str| matches!(name, "" | "accept-encoding" | "origin");
+    if !list(headers, "vary").all(|name| harmless(&name)) {
+        return Err(Reason::Varies);
+    }
+    let kind = kind_of(headers);
+    if kind == "text/html" || control.has("no-cache") {
+        return Err(Reason::NotCacheable);
+    }
+    let lifetime = lifetime(headers, &control, &kind, unix_ms, rules).ok_or(Reason::NotCacheable)?;
+    let age = values(headers, "age").next().and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    let left = lifetime.saturating_sub(Duration::from_secs(age));
+    if lifetime < SHORTEST_LIFETIME || left.is_zero() {
+        return Err(Reason::NotCacheable);
+    }
+    Ok(Freshness { left, grace: grace(&control, rules) })
+}
+
+/// The freshness lifetime; `None` when the origin says nothing of it and the content is not of a static kind.
+fn lifetime(
+    headers: &Headers,
+    control: &Control,
+    kind: &str,
+    unix_ms: u64,
+    rules: &AdmissionRules,
+) -> Option<Duration> {
+    let by_rule = lifetime_by_rule(headers, control, unix_ms);
+    let is_explicit = ["s-maxage", "max-age", "immutable"].iter().any(|name| control.has(name))
+        || values(headers, "expires").next().is_some()
+        // Without Cache-Control this means `no-cache` (RFC 9111, section 5.4).
+        || (control.0.is_empty() && list(headers, "pragma").any(|word| word == "no-cache"));
+    if is_explicit {
+        Some(by_rule)
+    } else {
+        let heuristic = Duration::from_secs(rules.heuristic_freshness_s.into());
+        is_static(kind).then(|| by_rule.min(LONGEST_GUESS).max(heuristic))
+    }
+}
+
+/// What RFC 9111, section 4.2.1, says, a tenth of the time since the last modification where it leaves it open.
+fn lifetime_by_rule(headers: &Headers, control: &Control, unix_ms: u64) -> Duration {
+    let Some(now) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)) else {
+        return Duration::ZERO;
+    };
+    let mut response = http::Response::new(());
+    for (name, value) in headers {
+        // Age is taken off by our caller, who needs the lifetime, too.
+        if matches!(&**name, "expires" | "date" | "last-modified" | "pragma")
+            && let Ok(name) = HeaderName::try_from(&**name)
+        {
+            let value = HeaderValue::try_from(&**value).unwrap_or(HeaderValue::from_static("unreadable"));
+            response.headers_mut().append(name, value);
+        }
+    }
+    if !control.0.is_empty() {
+        // The library takes `proxy-revalidate` for a lifetime of zero; it only forbids use when stale.
+        let words = control.0.iter().filter(|word| word.as_str() != "proxy-revalidate");
+        let text = words.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(http::header::CACHE_CONTROL, value);
+    }
+    let request = http::Request::new(());
+    CachePolicy::new_options(&request, &response, now, CacheOptions::default()).time_to_live(now)
+}
+
+/// RFC 9111, section 4.2.4, and the directive of RFC 5861 where it asks for less than the site's rules.
+fn grace(control: &Control, rules: &AdmissionRules) -> Duration {
+    // A shared cache that goes by `s-maxage` may not use what is stale (RFC 9111, section 5.2.2.10).
+    if ["must-revalidate", "proxy-revalidate", "s-maxage"].iter().any(|name| control.has(name)) {
+        return Duration::ZERO;
+    }
+    let own = u64::from(rules.stale_if_error_s);
+    Duration::from_secs(control.seconds("stale-if-error").map_or(own, |theirs| theirs.min(own)))
+}
+
+/// The directives of `Cache-Control`, in lower case.
+struct Control(Vec<String>);
+
+impl Control {
+    fn of(headers: &Headers) -> Self {
+        Self(list(headers, "cache-control").filter(|word| !word.is_empty()).collect())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|word| word.split('=').next().is_some_and(|key| key.trim() == name))
+    }
+
+    fn seconds(&self, name: &str) -> Option<u64> {
+        let pairs = self.0.iter().filter_map(|word| word.split_once('='));
+        let mut values = pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value);
+        values.next().and_then(|value| value.trim().trim_matches('"').parse().ok())
+    }
+}
+
+fn values<'a>(headers: &'a Headers, name: &str) -> impl Iterator<Item = &'a str> {
+    headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+}
+
+/// The members of a header that is a list, in lower case.
+fn list<'a>(headers: &'a Headers, name: &str) -> impl Iterator<Item = String> + 'a {
+    let found: Vec<&str> = values(headers, name).collect();
+    found.into_iter().flat_map(|value| value.split(',')).map(|word| word.trim().to_ascii_lowercase())
+}
+
+/// The media type without parameters, in lower case.
+fn kind_of(headers: &Headers) -> String {
+    let value = values(headers, "content-type").next().unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Kinds of content that sites publish as files and name anew when they change.
+fn is_static(kind: &str) -> bool {
+    let families = ["image/", "font/", "video/", "audio/", "application/font", "application/x-font"];
+    let kinds = [
+        "text/css",
+        "text/javascript",
+        "application/javascript",
+        "application/x-javascript",
+        "application/wasm",
+        "application/vnd.ms-fontobject",
+    ];
+    families.iter().any(|family| kind.starts_with(family)) || kinds.contains(&kind)
+}
+
+/// Headers that belong to one connection, one visitor or one moment.
+const NOT_CARRIED: &[&str] = &[
+    "age",
+    "alt-svc",
+    "clear-site-data",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "date",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "server-timing",
+    "set-cookie",
+    "set-cookie2",
+    "strict-transport-security",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers that pages or browsers can tell apart from their absence; others leave first when there is no room.
+const ESSENTIAL: &[&str] = &[
+    "accept-ranges",
+    "access-control-allow-credentials",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "cache-control",
+    "content-disposition",
+    "content-language",
+    "content-security-policy",
+    "content-type",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "etag",
+    "expires",
+    "last-modified",
+    "referrer-policy",
+    "service-worker-allowed",
+    "sourcemap",
+    "timing-allow-origin",
+    "vary",
+    "x-content-type-options",
+];
+
+/// The headers that travel with an asset, at most [`MAX_HEADER_BYTES`] of them.
+pub(crate) fn carried(headers: &Headers) -> Headers {
+    let of_connection: Vec<String> = list(headers, "connection").collect();
+    let is_carried =
+        |name: &str| !NOT_CARRIED.contains(&name) && !of_connection.iter().any(|listed| listed == name);
+    let bytes = |(name, value): &(Box<str>, Box<str>)| name.len() + value.len();
+    let mut room = MAX_HEADER_BYTES;
+    let mut kept = vec![false; headers.len()];
+    for essential in [true, false] {
+        for (header, kept) in headers.iter().zip(&mut kept) {
+            let chosen = is_carried(&header.0) && ESSENTIAL.contains(&&*header.0) == essential;
+            if chosen && bytes(header) <= room {
+                room -= bytes(header);
+                *kept = true;
+            }
+        }
+    }
+    headers.iter().zip(kept).filter(|(_, kept)| *kept).map(|(header, _)| header.clone()).collect()
+}
+
+/// The headers of an asset after a 304: those of the 304 take the place of their namesakes (RFC 9111, section 3.2).
+pub(crate) fn updated(kept: &Headers, newer: &Headers) -> Headers {
+    let replaced = |name: &str| newer.iter().any(|(newer, _)| &**newer == name);
+    kept.iter().filter(|(name, _)| !replaced(name)).chain(newer).cloned().collect()
+}
+
+/// The validators for a conditional request.
+pub(crate) fn validators(headers: &Headers) -> Headers {
+    let pairs = [("etag", "if-none-match"), ("last-modified", "if-modified-since")];
+    let find = |(of, name): &(&str, &str)| Some(((*name).into(), values(headers, of).next()?.into()));
+    pairs.iter().filter_map(find).collect()
+}

@@ -1,0 +1,172 @@
+//! How a URL that visitors saw becomes an asset, and stops being one.
+
+use std::time::Duration;
+
+use edgeweave_protocol::limits::MAX_ADMITTED;
+use edgeweave_protocol::manifest::Asset;
+use edgeweave_protocol::{AssetId, Digest, Reason, Timestamp};
+use rand::Rng;
+
+use crate::Coordinator;
+use crate::admission::{self, Freshness};
+use crate::fetches::Task;
+use crate::io::{Content, Fetched, Output};
+use crate::manifest::{Admission, Upkeep};
+use crate::session::Member;
+
+/// A URL that was not admitted is not fetched again for so long.
+pub(crate) const REFUSED_FOR: Duration = Duration::from_secs(600);
+
+/// The same when its origin could not be reached or failed: that passes.
+const UNREACHABLE_FOR: Duration = Duration::from_secs(30);
+
+impl Coordinator {
+    /// A visitor has seen a URL.
+    pub(crate) fn sighted(&mut self, now: Timestamp, visitor: u32, url: &str) {
+        if let Some(entry) = self.manifest.by_url(url).and_then(|id| self.manifest.get_mut(id)) {
+            entry.used_at = now;
+            return;
+        }
+        if !self.setup.policy.enabled || self.refused.contains(now, url) || self.fetches.contains(url) {
+            return;
+        }
+        if let Err(reason) = admission::judge_url(url, &self.setup.origins) {
+            return self.refuse(now, url, reason);
+        }
+        if self.sightings.add(now, url, visitor, self.setup.admission.sightings) {
+            self.fetches.push(url, Task::Consider);
+        }
+    }
+
+    pub(crate) fn begin_fetches(&mut self) {
+        let max_bytes = self.setup.policy.max_asset_bytes;
+        while let Some((url, task)) = self.fetches.begin() {
+            let validators = match task {
+                Task::Check(_, validators) => validators,
+                Task::Consider | Task::Confirm(_) => Vec::new(),
+            };
+            self.out.push(Output::Fetch { url, validators, max_bytes });
+        }
+    }
+
+    /// The origin has answered, or not.
+    pub(crate) fn fetched(&mut self, now: Timestamp, url: &str, outcome: Result<Fetched, Reason>) {
+        match self.fetches.end(url) {
+            Some(Task::Consider) => match self.judge(now, outcome) {
+                Ok((_, content, _)) => self.fetches.push(url, Task::Confirm(content.hash)),
+                Err(reason) => self.refuse(now, url, reason),
+            },
+            Some(Task::Confirm(hash)) => match self.judge(now, outcome) {
+                Ok((fetched, content, freshness)) => {
+                    self.confirmed(now, url, hash, &fetched, content, freshness);
+                }
+                Err(reason) => self.refuse(now, url, reason),
+            },
+            Some(Task::Check(id, validators)) => self.checked(now, id, &validators, outcome),
+            None => {}
+        }
+    }
+
+    /// Whether an answer with content can be admitted.
+    pub(crate) fn judge(
+        &self,
+        now: Timestamp,
+        outcome: Result<Fetched, Reason>,
+    ) -> Result<(Fetched, Content, Freshness), Reason> {
+        let mut fetched = outcome?;
+        let unix_ms = self.unix_ms(now);
+        let freshness = admission::judge(fetched.status, &fetched.headers, unix_ms, &self.setup.admission)?;
+        let content = fetched.content.take().ok_or(Reason::OriginUnreachable)?;
+        if content.size > self.setup.policy.max_asset_bytes {
+            return Err(Reason::TooLarge);
+        }
+        Ok((fetched, content, freshness))
+    }
+
+    pub(crate) fn unix_ms(&self, now: Timestamp) -> u64 {
+        self.setup.unix_ms.saturating_add(now.as_micros() / 1000)
+    }
+
+    fn confirmed(
+        &mut self,
+        now: Timestamp,
+        url: &str,
+        hash: Digest,
+        fetched: &Fetched,
+        content: Content,
+        freshness: Freshness,
+    ) {
+        if content.hash != hash {
+            return self.refuse(now, url, Reason::Differs);
+        }
+        // It cannot be there, as only one fetch of a URL is under way; if it were, both would have to go.
+        if let Some(id) = self.manifest.by_url(url) {
+            self.remove(now, id, Reason::Changed);
+        }
+        self.make_room(now);
+        let fresh_until = now + freshness.left;
+        let asset = Asset {
+            id: AssetId(0),
+            url: url.into(),
+            hash: content.hash,
+            size: content.size,
+            fresh_ms: 0,
+            headers: admission::carried(&fetched.headers),
+            pieces: None,
+        };
+        let upkeep = Upkeep { grace: freshness.grace, promised_until: fresh_until, failures: 0 };
+        let id = self.manifest.admit(now, Admission { asset, pieces: content.pieces, fresh_until, upkeep });
+        self.plan_check(now, id);
+        self.counts.admissions += 1;
+    }
+
+    fn make_room(&mut self, now: Timestamp) {
+        while self.manifest.len() >= MAX_ADMITTED {
+            let Some(id) = self.manifest.least_used() else { break };
+            self.remove(now, id, Reason::Evicted);
+        }
+        if self.manifest.is_exhausted() {
+            let all: Vec<AssetId> = self.manifest.ids().collect();
+            all.into_iter().for_each(|id| _ = self.remove(now, id, Reason::Evicted));
+            let epoch = self.rng.random();
+            self.manifest.begin_epoch(now, epoch);
+        }
+    }
+
+    /// An asset may be neither used nor served any more; returns its URL.
+    pub(crate) fn remove(&mut self, now: Timestamp, id: AssetId, reason: Reason) -> Option<Box<str>> {
+        let entry = self.manifest.remove(now, id)?;
+        for holder in self.directory.drop_asset(id) {
+            if let Some(Member { holdings, .. }) = self.sessions.member_mut(holder) {
+                holdings.remove(id);
+            }
+        }
+        self.wants.drop_asset(id);
+        *self.counts.refusals.entry(reason).or_default() += 1;
+        Some(entry.asset().url.clone())
+    }
+
+    /// A URL is not admitted, and is not considered again for a while.
+    pub(crate) fn refuse(&mut self, now: Timestamp, url: &str, reason: Reason) {
+        let wait = if reason == Reason::OriginUnreachable { UNREACHABLE_FOR } else { REFUSED_FOR };
+        self.refused.insert(now, url, wait);
+        *self.counts.refusals.entry(reason).or_default() += 1;
+    }
+
+    /// The operator purges a URL. Visitors who see it again bring it back, with what the origin has then.
+    pub(crate) fn purge(&mut self, now: Timestamp, url: &str) {
+        self.fetches.give_up(url);
+        self.refused.remove(url);
+        if let Some(id) = self.manifest.by_url(url) {
+            self.remove(now, id, Reason::Purged);
+        }
+    }
+
+    /// The operator purges everything.
+    pub(crate) fn purge_all(&mut self, now: Timestamp) {
+        self.fetches.give_up_all();
+        self.refused.clear();
+        let all: Vec<AssetId> = self.manifest.ids().collect();
+        all.into_iter().for_each(|id| _ = self.remove(now, id, Reason::Purged));
+    }
+}

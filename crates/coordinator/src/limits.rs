@@ -1,0 +1,74 @@
+//! How much a session may say.
+
+use std::time::Duration;
+
+use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::limits::{MESSAGE_BURST, MESSAGES_PER_SECOND};
+
+/// How many messages are allowed at once, and then in the long run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    /// Messages at once.
+    pub(crate) burst: u32,
+    /// Messages a second.
+    pub(crate) per_second: u32,
+}
+
+/// Everything but signals.
+pub(crate) const MESSAGES: Rate = Rate { burst: MESSAGE_BURST, per_second: MESSAGES_PER_SECOND };
+
+/// Signals. A signal costs the node a look-up and a copy, and the receiving engine drops those of strangers, so they
+/// are allowed far more freely than messages that make the node search or fetch. The limit is well above what one
+/// connection of a load test sends, and keeps one session from taking the whole thread.
+pub(crate) const SIGNALS: Rate = Rate { burst: 4_000, per_second: 2_000 };
+
+/// URLs that a session may sight: a rich page has hundreds at once. Further ones are passed over, so that nobody can
+/// fill the table of sightings, or keep the fetcher busy, alone.
+pub(crate) const SIGHTINGS: Rate = Rate { burst: 1_000, per_second: 10 };
+
+/// What a message that cannot be read costs, in messages: a peer that speaks nonsense is soon sent away.
+pub(crate) const UNREADABLE_COST: u32 = 10;
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    /// When the bucket would be full if nothing more were taken.
+    full_at: Timestamp,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self { full_at: now }
+    }
+
+    /// Takes so many tokens; false when there are not as many, and nothing is taken then.
+    pub(crate) fn take(&mut self, now: Timestamp, rate: Rate, tokens: u32) -> bool {
+        let per_token = Duration::from_secs(1) / rate.per_second.max(1);
+        let full_at = self.full_at.max(now) + per_token.saturating_mul(tokens);
+        let allowed = full_at.since(now) <= per_token.saturating_mul(rate.burst);
+        if allowed {
+            self.full_at = full_at;
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_allowed_and_then_the_rate() {
+        let rate = Rate { burst: 3, per_second: 10 };
+        let start = Timestamp::from_millis(5);
+        let mut bucket = Bucket::new(start);
+        assert!((0..3).all(|_| bucket.take(start, rate, 1)));
+        assert!(!bucket.take(start, rate, 1));
+        let later = start + Duration::from_millis(100);
+        assert!(bucket.take(later, rate, 1));
+        assert!(!bucket.take(later, rate, 1));
+        assert!(bucket.take(start + Duration::from_secs(60), rate, 3));
+        assert!(!bucket.take(start + Duration::from_secs(60), rate, 1));
+    }
+}
