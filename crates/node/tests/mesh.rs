@@ -142,8 +142,8 @@ async fn those_who_break_the_protocol_leave_and_others_stay() {
 
     let mut oversized = Peer::join(&site, 3).await;
     oversized.socket.send(Message::text("x".repeat(64 * 1024 + 1))).await.unwrap();
-    // RFC 6455: 1009, the message is too big.
-    assert_eq!(oversized.ending().await.0, 1009);
+    assert_eq!(oversized.hear("error").await["reason"], "too_large");
+    oversized.ending().await;
 
     let mut binary = Peer::join(&site, 4).await;
     binary.socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();

@@ -1,6 +1,7 @@
 //! The mesh thread: it alone owns the coordinators and the peers' sockets, so nothing in it needs a lock, and a
 //! relayed signal goes from one socket to another without leaving the thread.
 
+mod frames;
 mod session;
 mod socket;
 mod swarm;
@@ -23,6 +24,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use self::session::{Guest, Sessions};
+use self::socket::ReadBuffer;
 use self::swarm::Swarm;
 use crate::metrics::MeshMetrics;
 use crate::site::Site;
@@ -82,6 +84,7 @@ struct Swarms {
     by_site: BTreeMap<SiteId, Rc<Swarm>>,
     max_sessions: usize,
     metrics: MeshMetrics,
+    read_buffer: ReadBuffer,
 }
 
 impl Swarms {
@@ -119,7 +122,8 @@ pub(crate) fn start(
                 let swarm = Swarm::new(site, setup, sessions.clone(), fetches.clone(), metrics.clone());
                 by_site.insert(id, Rc::new(swarm));
             }
-            run(Rc::new(Swarms { sessions, by_site, max_sessions, metrics }), inbox).await;
+            let read_buffer = ReadBuffer::default();
+            run(Rc::new(Swarms { sessions, by_site, max_sessions, metrics, read_buffer }), inbox).await;
         });
     })?;
     has_started.recv().map_err(io::Error::other)??;

@@ -10,11 +10,10 @@ use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::{Reason, SiteId};
 use slab::Slab;
 use tokio::net::TcpStream;
-use tokio_websockets::Payload;
 
 use super::Swarms;
-use super::socket::{Received, Socket};
-use super::swarm::{Swarm, text_of};
+use super::socket::{Received, Socket, WriteBuffer};
+use super::swarm::Swarm;
 use crate::metrics::MeshMetrics;
 use crate::web_origin::WebOrigin;
 
@@ -117,14 +116,12 @@ pub(super) async fn serve(swarms: Rc<Swarms>, tcp: TcpStream, read_ahead: Bytes,
     }
     swarms.sessions.add(&session);
     swarms.metrics.sessions.inc();
-    loop {
-        match session.socket.receive().await {
-            Received::Text(text) => session.hear(&swarms, &text),
-            Received::Alive => session.hear_sign_of_life(),
-            Received::Unreadable(reason, about) => session.misunderstand(&swarms, reason, about),
-            Received::Ended => break,
-        }
-    }
+    let hear = |received: Received<'_>| match received {
+        Received::Text(text) => session.hear(&swarms, text),
+        Received::Alive => session.hear_sign_of_life(),
+        Received::Unreadable(reason, about) => session.misunderstand(&swarms, reason, about),
+    };
+    session.socket.hear_out(&swarms.read_buffer, hear).await;
     swarms.sessions.remove(session.id.get());
     swarms.metrics.sessions.dec();
     if session.state.get() == State::Joined
@@ -135,9 +132,9 @@ pub(super) async fn serve(swarms: Rc<Swarms>, tcp: TcpStream, read_ahead: Bytes,
 }
 
 impl Session {
-    /// Sends a text. A peer that takes nothing for long enough to fill its outbox is let go.
-    pub(super) fn send(&self, text: String) {
-        if self.socket.send(text).is_err() {
+    /// Sends a frame. A peer that takes nothing for long enough to fill its outbox is let go.
+    pub(super) fn send(&self, frame: &[u8]) {
+        if self.socket.send(frame).is_err() {
             self.socket.give_up();
         }
     }
@@ -154,10 +151,7 @@ impl Session {
         if self.state.get() == State::Closing {
             return;
         }
-        let about = "the node is going down; come again";
-        if let Some(text) = text_of(&ToPeer::Error { reason: Reason::ShuttingDown, about: about.into() }) {
-            self.send(text);
-        }
+        self.send_error(Reason::ShuttingDown, "the node is going down; come again");
         self.close(Reason::ShuttingDown);
     }
 
@@ -192,13 +186,13 @@ impl Session {
         }
     }
 
-    fn hear(self: &Rc<Self>, swarms: &Swarms, text: &Payload) {
+    fn hear(self: &Rc<Self>, swarms: &Swarms, text: &str) {
         self.silent.set(0);
         swarms.metrics.received.inc();
         if self.state.get() == State::Closing {
             return;
         }
-        match serde_json::from_slice::<ToNode>(text) {
+        match serde_json::from_str::<ToNode>(text) {
             Ok(message) => {
                 if self.state.get() == State::Greeting && !self.greet(swarms, &message) {
                     return;
@@ -240,10 +234,14 @@ impl Session {
     /// Says why to a peer that no coordinator knows, and closes.
     fn refuse(&self, reason: Reason, about: &str, metrics: &MeshMetrics) {
         metrics.closed(reason);
-        if let Some(text) = text_of(&ToPeer::Error { reason, about: about.into() }) {
-            self.send(text);
-        }
+        self.send_error(reason, about);
         self.close(reason);
+    }
+
+    fn send_error(&self, reason: Reason, about: &str) {
+        if let Some(frame) = WriteBuffer::default().text(&ToPeer::Error { reason, about: about.into() }) {
+            self.send(frame);
+        }
     }
 
     fn tell(&self, input: impl FnOnce(SessionId) -> Input) {

@@ -6,16 +6,13 @@ use std::time::{Duration, Instant};
 
 use edgeweave_coordinator::{Coordinator, Input, Output, Setup};
 use edgeweave_protocol::Timestamp;
-use edgeweave_protocol::message::ToPeer;
 use tokio::sync::{Notify, mpsc};
 
 use super::FetchOrder;
 use super::session::Sessions;
+use super::socket::WriteBuffer;
 use crate::metrics::MeshMetrics;
 use crate::site::Site;
-
-/// Room for a relayed session description, so that writing it does not grow the text step by step.
-const MESSAGE_CAPACITY: usize = 1200;
 
 /// A site's coordinator with all that it needs to act.
 pub(super) struct Swarm {
@@ -25,6 +22,7 @@ pub(super) struct Swarm {
     sessions: Rc<Sessions>,
     fetches: mpsc::UnboundedSender<FetchOrder>,
     metrics: MeshMetrics,
+    write_buffer: RefCell<WriteBuffer>,
     /// What [`Timestamp::ZERO`] is.
     start: Instant,
     /// The deadline that the timer waits for.
@@ -48,6 +46,7 @@ impl Swarm {
             sessions,
             fetches,
             metrics,
+            write_buffer: RefCell::default(),
             start: Instant::now(),
             armed: Cell::new(None),
             earlier: Notify::new(),
@@ -114,8 +113,8 @@ impl Swarm {
             Output::Send { session, message } => {
                 self.metrics.sent(&message);
                 let Some(session) = self.sessions.get(session) else { return };
-                if let Some(text) = text_of(&message) {
-                    session.send(text);
+                if let Some(frame) = self.write_buffer.borrow_mut().text(&message) {
+                    session.send(frame);
                 }
             }
             Output::Close { session, reason } => {
@@ -136,11 +135,4 @@ impl Swarm {
 
 fn since_start(deadline: Timestamp) -> Duration {
     deadline.since(Timestamp::ZERO)
-}
-
-/// A message as it is sent.
-pub(super) fn text_of(message: &ToPeer<'_>) -> Option<String> {
-    let mut bytes = Vec::with_capacity(MESSAGE_CAPACITY);
-    serde_json::to_writer(&mut bytes, message).ok()?;
-    String::from_utf8(bytes).ok()
 }
