@@ -14,6 +14,7 @@ use crate::mesh::Mesh;
 use crate::metrics::Metrics;
 use crate::place::Places;
 use crate::proxy::Proxy;
+use crate::report::Senders;
 use crate::script::Scripts;
 use crate::site::Sites;
 use crate::web_origin::WebOrigin;
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) scripts: Scripts,
+    pub(crate) senders: Senders,
     pub(crate) base_url: Option<WebOrigin>,
     pub(crate) stun: Option<SocketAddr>,
     pub(crate) api_token: Option<Box<str>>,

@@ -18,6 +18,8 @@ use crate::mesh::{self, Mesh};
 use crate::metrics::Metrics;
 use crate::place::{Places, UnreadableTable, is_public};
 use crate::proxy::{NoTls, Proxy};
+use crate::report::Senders;
+use crate::script::Scripts;
 use crate::site::{Site, Sites};
 use crate::web_origin::WebOrigin;
 use crate::{routes, server, stun};
@@ -128,7 +130,8 @@ impl Node {
             places,
             registry: metrics.registry(),
             metrics,
-            scripts: crate::script::Scripts::default(),
+            scripts: Scripts::default(),
+            senders: Senders::default(),
             base_url: config.base_url,
             stun: stun_at,
             api_token: config.api_token,
@@ -161,6 +164,9 @@ impl Node {
         let _ = self.stop.send(true);
         let mesh: Mesh = self.app.mesh.clone();
         tokio::join!(mesh.shut_down(), async { while self.servers.join_next().await.is_some() {} });
+        if let Some(proxy) = &self.app.proxy {
+            proxy.close_tunnels().await;
+        }
         self.helpers.shutdown().await;
         // The thread has said goodbye; nothing in it waits for anything any more.
         let _ = tokio::task::spawn_blocking(move || self.mesh_thread.join()).await;

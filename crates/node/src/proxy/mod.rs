@@ -22,6 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use self::plan::Plan;
 use self::rewrite::Rewritten;
+use self::tunnel::Tunnels;
 use crate::client::Client;
 use crate::counted::Counted;
 use crate::metrics::{ByReason, ProxyMetrics};
@@ -41,6 +42,7 @@ pub(crate) struct Proxy {
     /// Where visitors find the site.
     public: Vec<WebOrigin>,
     connections: Connections<HttpsConnector<HttpConnector>, Body>,
+    tunnels: Tunnels,
     metrics: ProxyMetrics,
 }
 
@@ -62,7 +64,13 @@ impl Proxy {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(tls.https_or_http().enable_http1().wrap_connector(tcp));
-        Ok(Some(Self { upstream, public: site.origins.clone(), connections, metrics }))
+        Ok(Some(Self {
+            upstream,
+            public: site.origins.clone(),
+            connections,
+            tunnels: Tunnels::default(),
+            metrics,
+        }))
     }
 
     /// The origin behind this node.
@@ -119,7 +127,7 @@ impl Proxy {
     ) -> Response<Body> {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return match visitor_side {
-                Some(visitor_side) => tunnel::open(answer, visitor_side),
+                Some(visitor_side) => self.tunnels.open(answer, visitor_side),
                 None => said(StatusCode::BAD_GATEWAY, "the origin switched protocols without being asked to"),
             };
         }
@@ -162,6 +170,11 @@ impl Proxy {
         let about =
             format!("the site's origin {} did not answer within {} s", self.upstream, THINK.as_secs());
         said(StatusCode::GATEWAY_TIMEOUT, &about)
+    }
+
+    /// Ends the connections that have become something else than HTTP.
+    pub(crate) async fn close_tunnels(&self) {
+        self.tunnels.close().await;
     }
 
     /// Whether visitors may find the site under this authority.

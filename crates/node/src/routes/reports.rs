@@ -22,12 +22,17 @@ const BODY: Duration = Duration::from_secs(10);
 
 /// Takes a report.
 pub(super) async fn take(State(app): State<Shared>, request: Request) -> Response {
-    let client = app.client(&request);
+    let place = app.places.of(app.client(&request).address);
     let (parts, body) = request.into_parts();
-    let mut response = match read(&app, &parts.headers, body).await {
+    let taken = if app.senders.may_report(place.address) {
+        read(&app, &parts.headers, body).await
+    } else {
+        let about = "this address has reported enough for now";
+        Err((StatusCode::TOO_MANY_REQUESTS, Reason::Flooding, about.into()))
+    };
+    let mut response = match taken {
         Ok((report, bytes)) => {
             app.metrics.reports.count(&report);
-            let place = app.places.of(client.address);
             if let Some(site) = app.sites.find(report.site.as_str()) {
                 site.reports.keep(ReceivedReport {
                     received_ms: now_ms(),
