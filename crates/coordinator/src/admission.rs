@@ -65,7 +65,7 @@ pub(crate) fn judge(
         return Err(Reason::Varies);
     }
     let kind = kind_of(headers);
-    if kind == "text/html" || control.has("no-cache") {
+    if list(headers, "content-type").any(|kind| kind.starts_with("text/html")) || control.has("no-cache") {
         return Err(Reason::NotCacheable);
     }
     let lifetime = lifetime(headers, &control, &kind, unix_ms, rules).ok_or(Reason::NotCacheable)?;
@@ -117,7 +117,9 @@ fn lifetime_by_rule(headers: &Headers, control: &Control, unix_ms: u64) -> Durat
         // The library takes `proxy-revalidate` for a lifetime of zero; it only forbids use when stale.
         let words = control.0.iter().filter(|word| word.as_str() != "proxy-revalidate");
         let text = words.map(String::as_str).collect::<Vec<_>>().join(", ");
-        let value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("no-store"));
+        // The library passes over what is not ASCII; it could be what forbids keeping.
+        let value = HeaderValue::try_from(text).ok().filter(|value| value.to_str().is_ok());
+        let value = value.unwrap_or(HeaderValue::from_static("no-store"));
         response.headers_mut().insert(http::header::CACHE_CONTROL, value);
     }
     let request = http::Request::new(());

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use edgeweave_protocol::limits::MAX_ADMITTED;
+use edgeweave_protocol::limits::{
+    MAX_ADMITTED, MAX_ASSET_BYTES, MAX_TO_PEER_BYTES, MAX_URL_BYTES, PIECE_BYTES,
+};
 use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::{AssetId, Digest, Reason, Timestamp};
 use rand::Rng;
@@ -14,11 +16,24 @@ use crate::io::{Content, Fetched, Output};
 use crate::manifest::{Admission, Upkeep};
 use crate::session::Member;
 
+/// The largest asset that can be admitted, in bytes: one message has to tell the digests of all its pieces.
+const MOST_BYTES: u64 = {
+    const ROOM_FOR_NAMES: usize = 64;
+    let pieces = (MAX_TO_PEER_BYTES - ROOM_FOR_NAMES) / Digest::TEXT_BYTES;
+    let bytes = pieces as u64 * PIECE_BYTES as u64;
+    if bytes < MAX_ASSET_BYTES { bytes } else { MAX_ASSET_BYTES }
+};
+
 /// A URL that was not admitted is not fetched again for so long.
 pub(crate) const REFUSED_FOR: Duration = Duration::from_secs(600);
 
 /// The same when its origin could not be reached or failed: that passes.
-const UNREACHABLE_FOR: Duration = Duration::from_secs(30);
+pub(crate) const FAILED_FOR: Duration = Duration::from_secs(30);
+
+/// Whether an origin has not said what it has, because it could not.
+pub(crate) fn has_failed(outcome: &Result<Fetched, Reason>) -> bool {
+    matches!(outcome, Err(Reason::OriginUnreachable) | Ok(Fetched { status: 500.., .. }))
+}
 
 impl Coordinator {
     /// A visitor has seen a URL.
@@ -31,15 +46,28 @@ impl Coordinator {
             return;
         }
         if let Err(reason) = admission::judge_url(url, &self.setup.origins) {
-            return self.refuse(now, url, reason);
+            return self.refuse(now, url, reason, REFUSED_FOR);
         }
         if self.sightings.add(now, url, visitor, self.setup.admission.sightings) {
             self.fetches.push(url, Task::Consider);
         }
     }
 
+    fn max_bytes(&self) -> u64 {
+        self.setup.policy.max_asset_bytes.min(MOST_BYTES)
+    }
+
+    /// The policy may have come to allow less.
+    pub(crate) fn remove_too_large(&mut self, now: Timestamp) {
+        let max_bytes = self.max_bytes();
+        let is_too_large =
+            |id: &AssetId| self.manifest.get(*id).is_some_and(|entry| entry.asset().size > max_bytes);
+        let too_large: Vec<AssetId> = self.manifest.ids().filter(is_too_large).collect();
+        too_large.into_iter().for_each(|id| _ = self.remove(now, id, Reason::TooLarge));
+    }
+
     pub(crate) fn begin_fetches(&mut self) {
-        let max_bytes = self.setup.policy.max_asset_bytes;
+        let max_bytes = self.max_bytes();
         while let Some((url, task)) = self.fetches.begin() {
             let validators = match task {
                 Task::Check(_, validators) => validators,
@@ -51,16 +79,18 @@ impl Coordinator {
 
     /// The origin has answered, or not.
     pub(crate) fn fetched(&mut self, now: Timestamp, url: &str, outcome: Result<Fetched, Reason>) {
-        match self.fetches.end(url) {
+        let task = self.fetches.end(url);
+        let wait = if has_failed(&outcome) { FAILED_FOR } else { REFUSED_FOR };
+        match task {
             Some(Task::Consider) => match self.judge(now, outcome) {
                 Ok((_, content, _)) => self.fetches.push(url, Task::Confirm(content.hash)),
-                Err(reason) => self.refuse(now, url, reason),
+                Err(reason) => self.refuse(now, url, reason, wait),
             },
             Some(Task::Confirm(hash)) => match self.judge(now, outcome) {
                 Ok((fetched, content, freshness)) => {
                     self.confirmed(now, url, hash, &fetched, content, freshness);
                 }
-                Err(reason) => self.refuse(now, url, reason),
+                Err(reason) => self.refuse(now, url, reason, wait),
             },
             Some(Task::Check(id, validators)) => self.checked(now, id, &validators, outcome),
             None => {}
@@ -77,7 +107,7 @@ impl Coordinator {
         let unix_ms = self.unix_ms(now);
         let freshness = admission::judge(fetched.status, &fetched.headers, unix_ms, &self.setup.admission)?;
         let content = fetched.content.take().ok_or(Reason::OriginUnreachable)?;
-        if content.size > self.setup.policy.max_asset_bytes {
+        if content.size > self.max_bytes() {
             return Err(Reason::TooLarge);
         }
         Ok((fetched, content, freshness))
@@ -97,7 +127,7 @@ impl Coordinator {
         freshness: Freshness,
     ) {
         if content.hash != hash {
-            return self.refuse(now, url, Reason::Differs);
+            return self.refuse(now, url, Reason::Differs, REFUSED_FOR);
         }
         // It cannot be there, as only one fetch of a URL is under way; if it were, both would have to go.
         if let Some(id) = self.manifest.by_url(url) {
@@ -147,9 +177,10 @@ impl Coordinator {
     }
 
     /// A URL is not admitted, and is not considered again for a while.
-    pub(crate) fn refuse(&mut self, now: Timestamp, url: &str, reason: Reason) {
-        let wait = if reason == Reason::OriginUnreachable { UNREACHABLE_FOR } else { REFUSED_FOR };
-        self.refused.insert(now, url, wait);
+    fn refuse(&mut self, now: Timestamp, url: &str, reason: Reason, wait: Duration) {
+        if url.len() <= MAX_URL_BYTES {
+            self.refused.insert(now, url, wait);
+        }
         *self.counts.refusals.entry(reason).or_default() += 1;
     }
 

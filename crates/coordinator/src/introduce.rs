@@ -20,6 +20,9 @@ const HOLDERS_AN_ASSET: usize = 3;
 /// Holders of one asset that are compared, and as many again of the peer's own network.
 const COMPARED: usize = 16;
 
+/// Candidates that are compared for one `find`, so that none takes long.
+const COMPARED_A_FIND: usize = 1024;
+
 /// What a peer could not find is remembered for so long, in case somebody comes to hold it.
 const WANTED_FOR: Duration = Duration::from_secs(10);
 
@@ -160,15 +163,18 @@ impl Coordinator {
         let cap = neighbours.min((2 * neighbours).saturating_sub(asker.company(now)));
         let mut cover = self.covered(now, id, assets);
         let mut chosen: Vec<SessionId> = Vec::new();
+        let mut compared = 0;
         for copies in 1..=HOLDERS_AN_ASSET {
             for (at, asset) in assets.iter().enumerate() {
-                if chosen.len() >= cap {
+                if chosen.len() >= cap || compared >= COMPARED_A_FIND {
                     break;
                 }
                 if cover[at] >= copies {
                     continue;
                 }
-                if let Some(holder) = self.best_holder(now, id, *asset, &chosen) {
+                let candidates = self.candidates(id, *asset);
+                compared += candidates.len();
+                if let Some(holder) = self.best_holder(now, id, *asset, &candidates, &chosen) {
                     self.count_cover(holder, assets, &mut cover);
                     chosen.push(holder);
                 }
@@ -200,22 +206,27 @@ impl Coordinator {
         }
     }
 
-    /// The holder from which the asset is predicted to come soonest, of some.
+    /// Some peers that hold the asset, and some of the peer's own network that may.
+    fn candidates(&mut self, id: SessionId, asset: AssetId) -> Vec<SessionId> {
+        let network = self.sessions.get(id).and_then(|asker| asker.place.network);
+        let mut candidates = some_of(&mut self.rng, self.sessions.in_network(network));
+        candidates.extend(some_of(&mut self.rng, self.directory.holders(asset)));
+        candidates.sort_unstable();
+        candidates.dedup();
+        candidates
+    }
+
+    /// The holder from which the asset is predicted to come soonest.
     fn best_holder(
         &mut self,
         now: Timestamp,
         id: SessionId,
         asset: AssetId,
+        candidates: &[SessionId],
         chosen: &[SessionId],
     ) -> Option<SessionId> {
-        let asker = self.sessions.get(id)?;
-        let near = some_of(&mut self.rng, self.sessions.in_network(asker.place.network));
-        let any = some_of(&mut self.rng, self.directory.holders(asset));
         let mut best: Option<(u64, SessionId)> = None;
-        for candidate in near.into_iter().chain(any) {
-            if chosen.contains(&candidate) || best.is_some_and(|(_, best)| best == candidate) {
-                continue;
-            }
+        for candidate in candidates.iter().copied().filter(|candidate| !chosen.contains(candidate)) {
             if let Some(cost) = self.cost(now, id, candidate, asset) {
                 // Up to an eighth more or less: equals take turns.
                 let cost = cost + self.rng.random_range(0..=cost / 8);

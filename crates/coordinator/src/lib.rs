@@ -35,6 +35,7 @@ mod standing;
 use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::message::ToPeer;
+use edgeweave_protocol::policy::Policy;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -64,11 +65,13 @@ pub struct Coordinator {
     fetches: Fetches,
     manifest: Manifest,
     counts: Counts,
+    /// The latest time that was told.
+    latest: Timestamp,
 }
 
 impl Coordinator {
     /// A coordinator without sessions and assets.
-    pub fn new(_now: Timestamp, setup: Setup) -> Self {
+    pub fn new(now: Timestamp, setup: Setup) -> Self {
         let mut rng = StdRng::seed_from_u64(setup.seed);
         let manifest = Manifest::new(rng.random());
         Self {
@@ -84,11 +87,14 @@ impl Coordinator {
             fetches: Fetches::default(),
             manifest,
             counts: Counts::default(),
+            latest: now,
         }
     }
 
-    /// Takes in what happened. Time must not run backwards between calls; if it does, it is taken to stand still.
+    /// Takes in what happened. When time runs backwards between calls, it is taken to stand still.
     pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+        let now = now.max(self.latest);
+        self.latest = now;
         match input {
             Input::Tick => {}
             Input::Opened { session, place, stun } => self.opened(now, session, place, stun),
@@ -98,10 +104,7 @@ impl Coordinator {
             Input::Fetched { url, outcome } => self.fetched(now, &url, outcome),
             Input::Purge { url: Some(url) } => self.purge(now, &url),
             Input::Purge { url: None } => self.purge_all(now),
-            Input::SetPolicy(policy) => {
-                self.setup.policy = policy.clone();
-                self.out.broadcast(self.sessions.joined(), ToPeer::Policy { policy });
-            }
+            Input::SetPolicy(policy) => self.set_policy(now, policy),
         }
         self.check_due(now);
         self.begin_fetches();
@@ -128,6 +131,12 @@ impl Coordinator {
     /// What has been counted; the node's API and metrics show it.
     pub fn counts(&self) -> Counts {
         Counts { crowd: self.sessions.crowd(), assets: self.manifest.len() as u32, ..self.counts.clone() }
+    }
+
+    fn set_policy(&mut self, now: Timestamp, policy: Policy) {
+        self.setup.policy = policy.clone();
+        self.remove_too_large(now);
+        self.out.broadcast(self.sessions.joined(), ToPeer::Policy { policy });
     }
 
     fn tell_changes(&mut self, now: Timestamp) {

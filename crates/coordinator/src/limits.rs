@@ -29,6 +29,9 @@ pub(crate) const SIGHTINGS: Rate = Rate { burst: 1_000, per_second: 10 };
 /// What a message that cannot be read costs, in messages: a peer that speaks nonsense is soon sent away.
 pub(crate) const UNREADABLE_COST: u32 = 10;
 
+/// Changes of holdings that cost as much as a message.
+pub(crate) const CHANGES_A_MESSAGE: u32 = 256;
+
 /// A token bucket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::limits::{MAX_ASSETS, MAX_TO_PEER_BYTES, SEGMENT_PIECES};
-use edgeweave_protocol::manifest::{Asset, ManifestDelta, ManifestVersion, Renewal, piece_count};
+use edgeweave_protocol::manifest::{Asset, Headers, ManifestDelta, ManifestVersion, Renewal, piece_count};
 use edgeweave_protocol::{AssetId, Timestamp};
 
-/// Changes within so long of each other are told together; removals are told at once.
+/// Assets admitted within so long of each other are told together; removals are told at once.
 const BATCH: Duration = Duration::from_millis(100);
+
+/// The same for renewals, which are told before they are needed: every peer hears of every one.
+const RENEWAL_BATCH: Duration = Duration::from_secs(1);
 
 /// Removals that are remembered, so that a peer that comes back is told what it missed. One that missed more gets the
 /// whole manifest.
@@ -67,6 +70,14 @@ impl Entry {
     fn told(&self, now: Timestamp) -> Asset {
         Asset { fresh_ms: millis(self.fresh_until.since(now)), ..self.asset.clone() }
     }
+}
+
+/// The length of an asset as JSON in a list, at most.
+fn wire_bytes(asset: &Asset) -> usize {
+    /// The digits of the largest `fresh_ms`, and a comma.
+    const TO_SPARE: usize = 21;
+    // An asset's fields are text and numbers: writing them cannot fail.
+    serde_json::to_vec(asset).map_or(MAX_TO_PEER_BYTES, |json| json.len() + TO_SPARE)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -173,10 +184,8 @@ impl Manifest {
         let Admission { mut asset, pieces, fresh_until, upkeep } = admission;
         asset.id = AssetId(self.next);
         self.next += 1;
-        asset.fresh_ms = u64::MAX;
         asset.pieces = (piece_count(asset.size) <= SEGMENT_PIECES).then(|| pieces.clone());
-        // An asset's fields are text and numbers: writing them cannot fail.
-        let wire_bytes = serde_json::to_vec(&asset).map_or(MAX_TO_PEER_BYTES, |json| json.len()) + 1;
+        let wire_bytes = wire_bytes(&asset);
         let id = asset.id;
         self.by_url.insert(asset.url.clone(), id);
         let since = self.version.number + 1;
@@ -199,6 +208,14 @@ impl Manifest {
         id
     }
 
+    /// The origin gave other headers with the same content. Peers that know the asset keep those that they have.
+    pub(crate) fn set_headers(&mut self, id: AssetId, headers: Headers) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.asset.headers = headers;
+            entry.wire_bytes = wire_bytes(&entry.asset);
+        }
+    }
+
     /// Gives an asset new freshness.
     pub(crate) fn renew(&mut self, now: Timestamp, id: AssetId, fresh_until: Timestamp, upkeep: Upkeep) {
         let next = self.version.number + 1;
@@ -206,7 +223,7 @@ impl Manifest {
         (entry.fresh_until, entry.upkeep, entry.renewed) = (fresh_until, upkeep, next);
         if !self.untold.add.contains(&id) {
             self.untold.renew.insert(id);
-            self.tell_by(now + BATCH);
+            self.tell_by(now + RENEWAL_BATCH);
         }
     }
 

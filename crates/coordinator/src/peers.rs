@@ -11,7 +11,7 @@ use rand::Rng;
 use crate::Coordinator;
 use crate::introduce::Delivered;
 use crate::io::{Output, Place, SessionId};
-use crate::limits::{MESSAGES, SIGHTINGS, SIGNALS, UNREADABLE_COST};
+use crate::limits::{CHANGES_A_MESSAGE, MESSAGES, SIGHTINGS, SIGNALS, UNREADABLE_COST};
 use crate::session::{MAX_SESSIONS, Member, Session, Stage};
 
 /// What a peer says of itself.
@@ -149,16 +149,23 @@ impl Coordinator {
     }
 
     fn holdings(&mut self, now: Timestamp, id: SessionId, add: &AssetSet, remove: &AssetSet) {
-        let Some(member) = self.sessions.member_mut(id) else { return };
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Stage::Joined(member) = &session.stage else { return };
         // Runs are short to say and can be a million long: what is not admitted is not even looked at.
         let gone: Vec<AssetId> = member.holdings.iter().filter(|asset| remove.contains(*asset)).collect();
-        let came: Vec<AssetId> = if !member.shares {
+        let mut came: Vec<AssetId> = if !member.shares {
             Vec::new()
         } else if add.len() <= self.manifest.len() {
             add.iter().filter(|asset| self.manifest.get(*asset).is_some()).collect()
         } else {
             self.manifest.ids().filter(|asset| add.contains(*asset)).collect()
         };
+        came.retain(|asset| !member.holdings.contains(*asset) || remove.contains(*asset));
+        let changes = u32::try_from(gone.len() + came.len()).unwrap_or(u32::MAX);
+        if !session.messages.take(now, MESSAGES, changes / CHANGES_A_MESSAGE) {
+            return self.dismiss(id, Reason::Flooding, "holdings change too often");
+        }
+        let Some(member) = self.sessions.member_mut(id) else { return };
         for asset in gone {
             member.holdings.remove(asset);
             self.directory.remove(asset, id);

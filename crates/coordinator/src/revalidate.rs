@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use edgeweave_protocol::limits::MAX_FIND_ASSETS;
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::{AssetId, Reason, Timestamp};
 
 use crate::Coordinator;
 use crate::admission::{self, Freshness};
+use crate::admit::{FAILED_FOR, REFUSED_FOR, has_failed};
 use crate::fetches::Task;
 use crate::io::Fetched;
 use crate::manifest::Upkeep;
@@ -14,7 +16,7 @@ use crate::manifest::Upkeep;
 /// An asset is checked this part of its freshness before that ends, within [`LEAST_LEAD`] and [`MOST_LEAD`].
 const LEAD_PART: u32 = 5;
 /// See [`LEAD_PART`].
-const LEAST_LEAD: Duration = Duration::from_secs(2);
+const LEAST_LEAD: Duration = Duration::from_secs(3);
 /// See [`LEAD_PART`].
 const MOST_LEAD: Duration = Duration::from_secs(30);
 
@@ -71,20 +73,23 @@ impl Coordinator {
         outcome: Result<Fetched, Reason>,
     ) {
         let Some(entry) = self.manifest.get(id) else { return };
+        if has_failed(&outcome) {
+            return self.bear(now, id);
+        }
         match outcome {
             Ok(Fetched { status: 304, headers, .. }) if !validators.is_empty() => {
                 let headers = admission::updated(&entry.asset().headers, &headers);
                 match admission::judge(200, &headers, self.unix_ms(now), &self.setup.admission) {
-                    Ok(freshness) => self.renew(now, id, freshness),
+                    Ok(freshness) => self.renew(now, id, &headers, freshness),
                     Err(reason) => self.remove_and_refuse(now, id, reason),
                 }
             }
-            Err(Reason::OriginUnreachable) => self.bear(now, id),
-            Ok(Fetched { status: 500.., .. }) => self.bear(now, id),
             outcome => {
                 let hash = entry.asset().hash;
                 match self.judge(now, outcome) {
-                    Ok((_, content, freshness)) if content.hash == hash => self.renew(now, id, freshness),
+                    Ok((fetched, content, freshness)) if content.hash == hash => {
+                        self.renew(now, id, &fetched.headers, freshness);
+                    }
                     Ok((_, content, _)) => {
                         if let Some(url) = self.remove(now, id, Reason::Changed) {
                             self.fetches.push(&url, Task::Confirm(content.hash));
@@ -96,7 +101,8 @@ impl Coordinator {
         }
     }
 
-    fn renew(&mut self, now: Timestamp, id: AssetId, freshness: Freshness) {
+    fn renew(&mut self, now: Timestamp, id: AssetId, headers: &Headers, freshness: Freshness) {
+        self.manifest.set_headers(id, admission::carried(headers));
         let fresh_until = now + freshness.left;
         let upkeep = Upkeep { grace: freshness.grace, promised_until: fresh_until, failures: 0 };
         self.manifest.renew(now, id, fresh_until, upkeep);
@@ -105,7 +111,8 @@ impl Coordinator {
 
     fn remove_and_refuse(&mut self, now: Timestamp, id: AssetId, reason: Reason) {
         if let Some(url) = self.remove(now, id, reason) {
-            self.refused.insert(now, &url, super::admit::REFUSED_FOR);
+            let wait = if reason == Reason::OriginUnreachable { FAILED_FOR } else { REFUSED_FOR };
+            self.refused.insert(now, &url, wait);
         }
     }
 
@@ -132,7 +139,7 @@ impl Coordinator {
 
     /// A visitor's own copies of these assets differ from the admitted ones.
     pub(crate) fn doubt(&mut self, now: Timestamp, visitor: u32, assets: &[AssetId]) {
-        for id in assets.iter().take(edgeweave_protocol::limits::MAX_FIND_ASSETS) {
+        for id in assets.iter().take(MAX_FIND_ASSETS) {
             let Some(entry) = self.manifest.get_mut(*id) else { continue };
             if entry.doubters.contains(&visitor) {
                 continue;
