@@ -1,0 +1,301 @@
+//! What visitors see becomes assets, when the origin lets it.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Page, headers_of, hello, image, page, rules, setup, swarm, swarm_with, url};
+use edgeweave_coordinator::Input;
+use edgeweave_protocol::message::{ToNode, ToPeer};
+use edgeweave_protocol::policy::Policy;
+use edgeweave_protocol::{AssetId, Reason};
+
+#[test]
+fn a_url_is_admitted_when_enough_visitors_saw_it_and_two_fetches_agree() {
+    let mut two = setup();
+    two.admission = rules(2);
+    let mut swarm = swarm_with(two).serving("/a.png", image());
+    swarm.join(1);
+    swarm.see(1, &["/a.png"]);
+    // A reload is the same visitor.
+    swarm.join(3);
+    swarm.leave(3);
+    swarm.open(3);
+    swarm.say(3, hello(1, None));
+    swarm.see(3, &["/a.png"]);
+    assert_eq!(swarm.fetched(), []);
+    swarm.join(2);
+    swarm.see(2, &["/a.png"]);
+    assert_eq!(swarm.fetched().len(), 2);
+    assert_eq!(swarm.admitted("/a.png").unwrap().fresh_ms, 60_000);
+    swarm.run(Duration::from_millis(100));
+    swarm.assert_all_agree();
+    assert_eq!(swarm.told[&1].assets.len(), 1);
+}
+
+#[test]
+fn what_is_not_public_is_never_admitted() {
+    let kind = ("content-type", "image/png");
+    let long = ("cache-control", "public, max-age=600");
+    for (page, reason) in [
+        (page(&[kind, ("cache-control", "Private, max-age=600")]), Reason::Private),
+        (page(&[kind, long, ("cache-control", "No-Store")]), Reason::NoStore),
+        (page(&[kind, long, ("set-cookie", "a=b")]), Reason::SetCookie),
+        (page(&[kind, long, ("vary", "Accept-Encoding, Cookie")]), Reason::Varies),
+        (page(&[kind, long, ("vary", "authorization")]), Reason::Varies),
+        (page(&[kind, long, ("vary", "*")]), Reason::Varies),
+        (Page { status: 404, ..image() }, Reason::Status),
+        (Page { status: 206, ..image() }, Reason::Status),
+        (Page { fickle: true, ..image() }, Reason::Differs),
+        (Page { size: 1 << 40, ..image() }, Reason::TooLarge),
+        (page(&[kind, ("cache-control", "no-cache")]), Reason::NotCacheable),
+        (page(&[kind, ("pragma", "no-cache")]), Reason::NotCacheable),
+        (page(&[kind, ("cache-control", "max-age=0")]), Reason::NotCacheable),
+        (page(&[kind, ("cache-control", "max-age=4")]), Reason::NotCacheable),
+        (page(&[kind, ("cache-control", "max-age=60"), ("age", "60")]), Reason::NotCacheable),
+        (page(&[kind, ("expires", "0")]), Reason::NotCacheable),
+        (page(&[("content-type", "application/json")]), Reason::NotCacheable),
+        (page(&[("content-type", "text/html"), long]), Reason::NotCacheable),
+    ] {
+        let mut swarm = swarm().serving("/a", page.clone());
+        swarm.join(1);
+        swarm.see(1, &["/a"]);
+        assert_eq!(swarm.admitted("/a"), None, "{page:?}");
+        assert_eq!(swarm.refusals(reason), 1, "{page:?}: {:?}", swarm.coordinator.counts());
+    }
+}
+
+#[test]
+fn only_urls_of_the_sites_origins_are_fetched() {
+    let mut swarm = swarm();
+    swarm.join(1);
+    for foreign in [
+        "https://other.example/a.png",
+        "https://site.example.evil.example/a.png",
+        "https://site.example:8443/a.png",
+        "https://site.example@evil.example/a.png",
+        "http://site.example/a.png",
+        "https://site.example/a.png#part",
+        "https://site.example/a b.png",
+        "https://site.example",
+        "/a.png",
+        "",
+    ] {
+        swarm.say(1, ToNode::Seen { urls: vec![foreign.into()] });
+    }
+    assert_eq!((swarm.fetched(), swarm.refusals(Reason::OtherOrigin)), (vec![], 10));
+    swarm.see(1, &[&format!("/{}", "x".repeat(3000))]);
+    assert_eq!((swarm.fetched(), swarm.refusals(Reason::TooLarge)), (vec![], 1));
+}
+
+#[test]
+fn a_refusal_is_remembered_for_a_while() {
+    let mut swarm = swarm();
+    swarm.join(1);
+    swarm.see(1, &["/a"]);
+    swarm.see(1, &["/a"]);
+    assert_eq!(swarm.fetched().len(), 1);
+    swarm.run(Duration::from_secs(601));
+    swarm.see(1, &["/a"]);
+    assert_eq!(swarm.fetched().len(), 1);
+    // Failures pass sooner.
+    swarm.down = true;
+    swarm.see(1, &["/b.png"]);
+    swarm.down = false;
+    swarm.set("/b.png", image());
+    swarm.see(1, &["/b.png"]);
+    assert_eq!(swarm.admitted("/b.png"), None);
+    swarm.run(Duration::from_secs(31));
+    swarm.admit(1, "/b.png");
+}
+
+#[test]
+fn freshness_is_the_origins() {
+    let css = ("content-type", "text/css; charset=utf-8");
+    for (headers, fresh_s) in [
+        (vec![css, ("cache-control", "max-age=600")], 600),
+        (vec![css, ("cache-control", "max-age=600"), ("age", "100")], 500),
+        (vec![css, ("cache-control", "max-age=60, s-maxage=300")], 300),
+        (vec![css, ("cache-control", "proxy-revalidate, max-age=50")], 50),
+        (
+            vec![
+                css,
+                ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+                ("expires", "Fri, 15 Jan 2027 09:00:00 GMT"),
+            ],
+            3600,
+        ),
+        (
+            vec![
+                css,
+                ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+                ("last-modified", "Fri, 15 Jan 2027 07:00:00 GMT"),
+            ],
+            360,
+        ),
+        (
+            vec![
+                css,
+                ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+                ("last-modified", "Fri, 15 Jan 2010 07:00:00 GMT"),
+            ],
+            86400,
+        ),
+        (vec![css, ("cache-control", "public")], 60),
+        (vec![css, ("cache-control", "immutable, max-age=31536000")], 31_536_000),
+        (vec![("content-type", "application/json"), ("cache-control", "max-age=30")], 30),
+    ] {
+        let mut swarm = swarm().serving("/a", page(&headers));
+        swarm.join(1);
+        swarm.admit(1, "/a");
+        assert_eq!(swarm.admitted("/a").unwrap().fresh_ms, fresh_s * 1000, "{headers:?}");
+    }
+}
+
+#[test]
+fn headers_that_belong_to_one_connection_or_moment_stay_behind() {
+    let filler = "x".repeat(3900);
+    let headers = [
+        ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+        ("connection", "keep-alive, x-hop"),
+        ("x-hop", "1"),
+        ("content-encoding", "br"),
+        ("content-length", "5"),
+        ("x-filler", &*filler),
+        ("x-small", "kept while there is room"),
+        ("etag", "\"1\""),
+        ("content-type", "image/png"),
+        ("access-control-allow-origin", "*"),
+        ("strict-transport-security", "max-age=1"),
+    ];
+    let mut swarm = swarm().serving("/a", page(&headers));
+    swarm.join(1);
+    swarm.admit(1, "/a");
+    let kept = [
+        ("x-filler", &*filler),
+        ("x-small", "kept while there is room"),
+        ("etag", "\"1\""),
+        ("content-type", "image/png"),
+        ("access-control-allow-origin", "*"),
+    ];
+    assert_eq!(swarm.admitted("/a").unwrap().headers, headers_of(&kept));
+}
+
+#[test]
+fn a_purge_is_told_at_once_and_voids_what_was_begun() {
+    let mut swarm = swarm().serving("/a.png", image()).serving("/b.png", image());
+    swarm.join(1);
+    swarm.admit(1, "/a.png");
+    swarm.run(Duration::from_secs(1));
+    swarm.tell(Input::Purge { url: Some(url("/a.png")) });
+    assert!(swarm.told[&1].assets.is_empty());
+    // Its return has another index.
+    let again = swarm.admit(1, "/a.png");
+    assert_eq!(again, AssetId(1));
+
+    swarm.held = Some(Vec::new());
+    swarm.see(1, &["/b.png"]);
+    swarm.tell(Input::Purge { url: Some(url("/b.png")) });
+    swarm.held = None;
+    swarm.answer(&url("/b.png"), &vec![]);
+    assert_eq!(swarm.admitted("/b.png"), None);
+    swarm.admit(1, "/b.png");
+    swarm.tell(Input::Purge { url: None });
+    swarm.run(Duration::from_secs(1));
+    swarm.assert_all_agree();
+    assert_eq!(swarm.coordinator.counts().assets, 0);
+}
+
+#[test]
+fn at_most_eight_fetches_are_under_way() {
+    let mut swarm = swarm();
+    swarm.held = Some(Vec::new());
+    swarm.join(1);
+    let paths: Vec<String> = (0..20).map(|n| format!("/{n}.png")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    paths.iter().for_each(|path| swarm.set(path, image()));
+    swarm.see(1, &paths);
+    assert_eq!(swarm.held.as_ref().unwrap().len(), 8);
+    swarm.see(1, &paths);
+    assert_eq!(swarm.held.as_ref().unwrap().len(), 8);
+    while let Some(next) = swarm.held.as_mut().unwrap().pop() {
+        swarm.answer(&next, &vec![]);
+        assert!(swarm.held.as_ref().unwrap().len() <= 8);
+    }
+    assert_eq!(swarm.coordinator.counts().assets, 20);
+    // Admitted together, told together.
+    swarm.forget_heard();
+    swarm.run(Duration::from_millis(100));
+    assert!(matches!(&swarm.heard(1)[..], [ToPeer::Manifest(delta)] if delta.add.len() == 20));
+}
+
+#[test]
+fn who_comes_back_is_told_what_it_missed() {
+    let mut swarm = swarm();
+    swarm.join(1);
+    ["/a.png", "/b.png", "/c.png"].iter().for_each(|path| swarm.set(path, image()));
+    let (a, b) = (swarm.admit(1, "/a.png"), swarm.admit(1, "/b.png"));
+    swarm.run(Duration::from_secs(1));
+    let known = swarm.told[&1].version;
+    swarm.tell(Input::Purge { url: Some(url("/a.png")) });
+    let c = swarm.admit(1, "/c.png");
+    swarm.run(Duration::from_secs(1));
+    swarm.open(2);
+    let missed = |message: &ToPeer<'_>| match message {
+        ToPeer::Manifest(delta) => Some((
+            delta.reset,
+            delta.add.iter().map(|asset| asset.id).collect::<Vec<_>>(),
+            delta.remove.clone(),
+        )),
+        _ => None,
+    };
+    swarm.told.entry(2).or_default().assets = swarm.told[&1].assets.clone();
+    swarm.told.get_mut(&2).unwrap().assets.remove(&c);
+    swarm.say(2, hello(2, known));
+    assert_eq!(swarm.heard(2).iter().find_map(missed), Some((false, vec![c], vec![a])));
+    // A version of the future or of another epoch is nothing.
+    for other in [(known.unwrap().epoch, 999), (known.unwrap().epoch ^ 1, 1)] {
+        swarm.open(3);
+        swarm.say(
+            3,
+            hello(3, Some(edgeweave_protocol::manifest::ManifestVersion { epoch: other.0, number: other.1 })),
+        );
+        assert_eq!(swarm.heard(3).iter().find_map(missed), Some((true, vec![b, c], vec![])));
+    }
+}
+
+#[test]
+fn a_large_manifest_comes_in_parts() {
+    let mut swarm = swarm();
+    for batch in 0..30 {
+        swarm.join(1);
+        let paths: Vec<String> = (0..100).map(|n| format!("/{batch}/{n}/{}.png", "x".repeat(300))).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        paths.iter().for_each(|path| swarm.set(path, image()));
+        swarm.see(1, &paths);
+    }
+    assert_eq!(swarm.coordinator.counts().assets, 3000);
+    swarm.run(Duration::from_millis(100));
+    swarm.join(2);
+    let parts: Vec<bool> = swarm
+        .heard(2)
+        .iter()
+        .filter_map(|message| if let ToPeer::Manifest(delta) = message { Some(delta.more) } else { None })
+        .collect();
+    assert!(
+        parts.len() > 3 && parts.iter().rev().skip(1).all(|more| *more) && parts.last() == Some(&false),
+        "{parts:?}"
+    );
+    swarm.assert_all_agree();
+}
+
+#[test]
+fn a_policy_that_allows_less_removes_what_is_larger() {
+    let mut swarm = swarm().serving("/a.png", image()).serving("/b.png", Page { size: 5000, ..image() });
+    swarm.join(1);
+    let a = swarm.admit(1, "/a.png");
+    swarm.admit(1, "/b.png");
+    swarm.tell(Input::SetPolicy(Policy { max_asset_bytes: 2000, ..Policy::default() }));
+    swarm.run(Duration::from_secs(1));
+    assert_eq!(swarm.told[&1].assets.keys().copied().collect::<Vec<_>>(), [a]);
+}
