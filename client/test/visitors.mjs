@@ -74,6 +74,10 @@ async function arrive(number) {
     args: FLAGS,
     viewport: { width: 1280, height: 900 },
   });
+  // A worker that takes over in the middle of a page has not controlled it.
+  await visitor.context.addInitScript(() => {
+    globalThis.controlledFromTheStart = navigator.serviceWorker?.controller != null;
+  });
   const page = visitor.context.pages()[0] ?? (await visitor.context.newPage());
   visitor.page = page;
   page.on("response", (response) => visitor.responses.push(response));
@@ -106,7 +110,7 @@ async function look(visitor, url) {
   visitor.responses = [];
   visitor.errors = [];
   await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
-  const controlled = await page.evaluate(() => navigator.serviceWorker?.controller != null);
+  const controlled = await page.evaluate(() => globalThis.controlledFromTheStart);
   const loadMs = await page.evaluate(() => performance.getEntriesByType("navigation")[0].loadEventEnd);
   const stats = await settled(page, (stats) => stats.bytes);
   const mismatched = await mismatches(visitor);

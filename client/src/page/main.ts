@@ -34,15 +34,16 @@ export async function start(config: Config): Promise<Running> {
   let leader: Leader | undefined;
   const tabs = channel(() => leader);
   const indicator = config.indicator ? showIndicator() : undefined;
-  observeResources(config.base, (resources) => (leader ? leader.fetched(resources) : tabs.tell(resources)));
 
   let standing = new AbortController();
   async function stand(): Promise<void> {
     const { signal } = standing;
+    let elected = false;
     const taken = new Promise<void>((settled, refused) => {
       // The lock is held until the page goes: others wait for it in line, and take over at that instant.
       navigator.locks
         .request("edgeweave-leader", { signal }, async () => {
+          elected = true;
           leader = await lead(config, (stats) => {
             indicator?.(stats.uploaded);
             config.api.dispatchEvent(new CustomEvent("stats", { detail: stats }));
@@ -55,7 +56,7 @@ export async function start(config: Config): Promise<Running> {
         .catch((error: unknown) => (signal.aborted ? settled() : refused(error)));
       // Another tab leads: there is nothing to wait for.
       navigator.locks.query().then((locks) => {
-        if (locks.held?.some((lock) => lock.name === "edgeweave-leader") && !leader) settled();
+        if (locks.held?.some((lock) => lock.name === "edgeweave-leader") && !elected) settled();
       }, refused);
     });
     await taken;
@@ -69,6 +70,8 @@ export async function start(config: Config): Promise<Running> {
     stand().catch(config.failed);
   });
   await stand();
+  // Not before somebody leads: what the page has loaded until then is told now.
+  observeResources(config.base, (resources) => (leader ? leader.fetched(resources) : tabs.tell(resources)));
 
   return {
     circumstancesChanged: () => leader?.circumstancesChanged(),
