@@ -154,7 +154,7 @@ impl Engine {
             Input::Consumed { id, bytes } => self.consumed(now, id, bytes),
             Input::Fetched { resources } => self.fetched(now, resources),
             Input::CacheServed { url, bytes } => self.cache_served(now, &url, bytes),
-            Input::PeerSignal { peer, signal } => self.peer_signal(now, peer, signal),
+            Input::PeerSignal { peer, signal } => self.peer_signal(now, peer, &signal),
             Input::PeerOpened { peer } => self.peer_opened(now, peer),
             Input::PeerClosed { peer, reason } => self.peer_closed(now, peer, reason),
             Input::Frame { peer, header, payload } => self.frame_arrived(now, peer, &header, payload),

@@ -262,8 +262,8 @@ impl Engine {
     }
 
     /// The local peer connection has something for the other side.
-    pub(crate) fn peer_signal(&mut self, now: Timestamp, peer: PeerId, signal: Box<str>) {
-        match json::read::<Box<RawValue>>(&signal) {
+    pub(crate) fn peer_signal(&mut self, now: Timestamp, peer: PeerId, signal: &str) {
+        match json::read::<Box<RawValue>>(signal) {
             Ok(signal) => self.out.send(&ToNode::Signal { to: peer, signal }),
             Err(_) => self.out.note_peer(now, Event::Error, Some(Reason::Malformed), peer, 0),
         }
