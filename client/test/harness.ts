@@ -46,11 +46,25 @@ export interface Origin {
   close(): Promise<void>;
 }
 
-/** Bytes that look like nothing and are always the same. */
+/** Bytes of a bitmap's header; pixels follow. */
+const BITMAP_HEADER_BYTES = 54;
+
+/** A bitmap of a given size in bytes (54 and a multiple of 4), whose pixels look like nothing and are always the same. */
 export function picture(size: number, flavour = 1): Buffer {
+  const rows = (size - BITMAP_HEADER_BYTES) / 4;
   const bytes = Buffer.alloc(size);
+  // One pixel a row, padded to four bytes (https://en.wikipedia.org/wiki/BMP_file_format).
+  bytes.write("BM");
+  bytes.writeUInt32LE(size, 2);
+  bytes.writeUInt32LE(BITMAP_HEADER_BYTES, 10);
+  bytes.writeUInt32LE(40, 14);
+  bytes.writeInt32LE(1, 18);
+  bytes.writeInt32LE(rows, 22);
+  bytes.writeUInt16LE(1, 26);
+  bytes.writeUInt16LE(24, 28);
+  bytes.writeUInt32LE(rows * 4, 34);
   let state = flavour;
-  for (let at = 0; at < size; at += 1) {
+  for (let at = BITMAP_HEADER_BYTES; at < size; at += 1) {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
     bytes[at] = state >>> 24;
   }

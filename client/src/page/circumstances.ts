@@ -11,18 +11,21 @@ function connection(): NetworkInformation | undefined {
   return (navigator as Navigator & { connection?: NetworkInformation }).connection;
 }
 
+function savesData(): boolean {
+  return connection()?.saveData === true || matchMedia("(prefers-reduced-data: reduce)").matches;
+}
+
 /** What the browser and its visitor allow now. */
 export function circumstances(off: Reason | undefined): Circumstances {
-  const network = connection();
-  const metered = network?.type === "cellular" || matchMedia("(prefers-reduced-data: reduce)").matches;
+  const metered = connection()?.type === "cellular";
   return {
     off: off ?? null,
     alone: typeof RTCPeerConnection === "undefined" ? "no_webrtc" : null,
-    selfish: network?.saveData ? "save_data" : metered ? "metered" : null,
+    selfish: savesData() ? "save_data" : metered ? "metered" : null,
   };
 }
 
-/** Says when that may have changed. */
-export function onCircumstances(changed: () => void): void {
-  connection()?.addEventListener("change", changed);
+/** Says when that may have changed, until the signal ends it. */
+export function onCircumstances(changed: () => void, signal: AbortSignal): void {
+  connection()?.addEventListener("change", changed, { signal });
 }

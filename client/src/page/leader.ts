@@ -1,11 +1,11 @@
 import type { FetchedResource } from "../generated/FetchedResource";
-import type { Note } from "../generated/Note";
 import type { Output } from "../generated/Output";
 import type { Shelf } from "../generated/Shelf";
 import type { Stats } from "../generated/Stats";
 import { digest } from "../shared/digest";
 import type { FromWorker } from "../shared/wire";
 import { adopt } from "./adopt";
+import type { Answers } from "./channel";
 import { circumstances, onCircumstances } from "./circumstances";
 import { runEngine } from "./engine";
 import type { Config } from "./main";
@@ -16,46 +16,66 @@ import { storage } from "./storage";
 import { workerLink } from "./worker-link";
 
 /** What the tab that leads does for all. */
-export interface Leader {
+export interface Leader extends Answers {
   fetched(resources: FetchedResource[]): void;
   circumstancesChanged(): void;
-  forget(): void;
-  stats(): Stats | undefined;
-  notes(): Note[];
   stop(): void;
 }
 
+type Part<K extends string> = Extract<Output, Record<K, unknown>> extends Record<K, infer V> ? V : never;
+
 /** Runs the engine in this tab: turns what happens into inputs, and outputs into effects. */
-export async function lead(config: Config, changed: (stats: Stats) => void): Promise<Leader> {
+export async function lead(
+  config: Config,
+  on: { stats(stats: Stats): void; failed(error: unknown): void },
+): Promise<Leader> {
   const store = await storage();
   const bytes = payloads();
+  const ending = new AbortController();
   let stats: Stats | undefined;
   let shelf: Shelf | undefined;
-  /** URLs that the worker has answered for: the browser's timing of them is not the origin's. */
+  /** Admitted URLs that the worker has answered for: what the browser says of them is not about the origin. */
   const answered = new Set<string>();
 
-  const link = await workerLink(heard, () => [...(shelf ? [{ shelf }] : []), { session: stats?.connected ?? false }]);
   const engine = await runEngine(
     {
       site: config.site,
       release: config.release,
-      seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+      seed: randomSeed(),
       unix_ms: Math.round(performance.timeOrigin),
       state: (await store.state()) ?? null,
       held: await store.held(),
     },
     act,
-    (error) => {
-      link.close();
-      config.failed(error);
-    },
+    failed,
   );
   const { handle } = engine;
   const node = socket(config.base, config.site, handle);
   const peers = neighbours(bytes, handle);
+  const link = await workerLink(heard, () => [...(shelf ? [{ shelf }] : []), { session: stats?.connected ?? false }]);
 
-  function heard(message: FromWorker): void {
+  const circumstancesChanged = () => handle({ circumstances: circumstances(config.off()) });
+  onCircumstances(circumstancesChanged, ending.signal);
+  circumstancesChanged();
+
+  return {
+    fetched(resources) {
+      const own = resources.filter(({ url, controlled }) => !(controlled && answered.has(url)));
+      if (own.length > 0) handle({ fetched: { resources: own } });
+    },
+    circumstancesChanged,
+    forget: () => handle("forget"),
+    stats: () => stats,
+    notes: () => engine.notes(),
+    stop() {
+      engine.stop();
+      close();
+    },
+  };
+
+  function heard(message: Exclude<FromWorker, "ready">): void {
     if ("request" in message) {
+      link.send({ taken: { id: message.request.id } });
       answered.add(message.request.url);
       handle(message);
     } else if ("fetched" in message) {
@@ -77,86 +97,87 @@ export async function lead(config: Config, changed: (stats: Stats) => void): Pro
     else if ("signal_peer" in output) peers.signal(output.signal_peer.peer, output.signal_peer.signal);
     else if ("close_peer" in output) peers.close(output.close_peer.peer);
     else if ("send_frame" in output) peers.send(output.send_frame.peer, new Uint8Array(output.send_frame.bytes));
-    else if ("send_piece" in output) void sendPiece(output.send_piece);
-    else if ("hash" in output) void hash(output.hash.handle);
+    else if ("send_piece" in output) later(sendPiece(output.send_piece));
+    else if ("hash" in output) later(hash(output.hash));
     else if ("release" in output) bytes.release(output.release.handle);
     else if ("deliver" in output) deliver(output.deliver);
-    else if ("adopt" in output) void adopt(output.adopt.asset, output.adopt.url, output.adopt.size, bytes, handle);
-    else if ("load" in output) void load(output.load);
-    else if ("store" in output) void keep(output.store);
-    else if ("drop" in output) void store.drop(output.drop.hash, output.drop.segments);
-    else if ("shelf" in output) {
-      shelf = output.shelf;
-      link.send({ shelf });
-      void store.keepShelf(JSON.stringify(shelf));
-    } else if ("persist" in output) void store.keepState(output.persist.state);
-    else if ("stats" in output) {
-      if (output.stats.connected !== stats?.connected) link.send({ session: output.stats.connected });
-      stats = output.stats;
-      changed(stats);
-    } else if ("report" in output) {
-      navigator.sendBeacon(`${config.base}/report`, JSON.stringify(output.report));
-    } else link.send(output);
+    else if ("adopt" in output) later(adopt(output.adopt, bytes, handle));
+    else if ("load" in output) later(load(output.load));
+    else if ("store" in output) later(keep(output.store));
+    else if ("drop" in output) later(store.drop(output.drop.hash, output.drop.segments));
+    else if ("shelf" in output) shelve(output.shelf);
+    else if ("persist" in output) later(store.keepState(output.persist.state));
+    else if ("stats" in output) tell(output.stats);
+    else if ("report" in output) navigator.sendBeacon(`${config.base}/report`, JSON.stringify(output.report));
+    else link.send(output);
   }
 
-  async function sendPiece(piece: Extract<Output, { send_piece: unknown }>["send_piece"]): Promise<void> {
-    const { peer, transfer, hash, segment } = piece;
-    const payload = await store.read(hash, segment, piece.offset, piece.len);
+  function later(work: Promise<void>): void {
+    work.catch(failed);
+  }
+
+  /** An error of our own: nothing goes on. */
+  function failed(error: unknown): void {
+    if (ending.signal.aborted) return;
+    close();
+    on.failed(error);
+  }
+
+  function close(): void {
+    ending.abort();
+    node.disconnect();
+    peers.closeAll();
+    link.close();
+    bytes.clear();
+  }
+
+  async function sendPiece({ peer, transfer, header, hash, segment, offset, len }: Part<"send_piece">): Promise<void> {
+    const payload = await store.read(hash, segment, offset, len);
     if (!payload) return handle({ piece_lost: { peer, transfer, hash, segment } });
-    await peers.sendPiece(peer, piece.header, payload);
+    await peers.sendPiece(peer, header, payload);
     handle({ piece_sent: { peer, transfer } });
   }
 
-  async function hash(payload: number): Promise<void> {
+  async function hash({ handle: payload }: Part<"hash">): Promise<void> {
     const content = bytes.get(payload);
     if (content) handle({ hashed: { handle: payload, digest: await digest(content) } });
   }
 
-  function deliver({
-    id,
-    handle: payload,
-    skip,
-    take,
-  }: {
-    id: number;
-    handle: number;
-    skip: number;
-    take: number;
-  }): void {
+  function deliver({ id, handle: payload, skip, take }: Part<"deliver">): void {
     // A copy, because the engine may yet store what the worker is given for good.
     const part = bytes.get(payload)?.slice(skip, skip + take).buffer;
     if (part) link.send({ chunk: { id, bytes: part } }, [part]);
   }
 
-  async function load(piece: Extract<Output, { load: unknown }>["load"]): Promise<void> {
-    const content = await store.read(piece.hash, piece.segment, piece.offset, piece.len);
-    handle({ loaded: { hash: piece.hash, piece: piece.piece, payload: content ? bytes.keep(content) : null } });
+  async function load({ hash, piece, segment, offset, len }: Part<"load">): Promise<void> {
+    const content = await store.read(hash, segment, offset, len);
+    handle({ loaded: { hash, piece, payload: content ? bytes.keep(content) : null } });
   }
 
-  async function keep({ hash, segment, handles }: { hash: string; segment: number; handles: number[] }): Promise<void> {
+  async function keep({ hash, segment, handles }: Part<"store">): Promise<void> {
     const parts = handles.map((payload) => bytes.get(payload)).filter((part) => part !== undefined);
     const reason = await store.store(hash, segment, parts);
     handle(reason ? { store_failed: { hash, segment, reason } } : { stored: { hash, segment } });
   }
 
-  const circumstancesChanged = () => handle({ circumstances: circumstances(config.off()) });
-  onCircumstances(circumstancesChanged);
-  circumstancesChanged();
+  function shelve(next: Shelf): void {
+    shelf = next;
+    link.send({ shelf });
+    later(store.keepShelf(JSON.stringify(shelf)));
+    // What is admitted no more goes by the worker, and the browser's word on it counts again.
+    const urls = new Set([...shelf.admitted, ...shelf.held.map(({ url }) => url)]);
+    for (const url of answered) if (!urls.has(url)) answered.delete(url);
+  }
 
-  return {
-    fetched(resources) {
-      const own = resources.filter(({ url, controlled }) => !(controlled && answered.has(url)));
-      if (own.length > 0) handle({ fetched: { resources: own } });
-    },
-    circumstancesChanged,
-    forget: () => handle("forget"),
-    stats: () => stats,
-    notes: () => engine.notes(),
-    stop() {
-      engine.stop();
-      node.disconnect();
-      link.close();
-      bytes.clear();
-    },
-  };
+  function tell(next: Stats): void {
+    if (next.connected !== stats?.connected) link.send({ session: next.connected });
+    stats = next;
+    on.stats(next);
+  }
+}
+
+/** As much randomness as a JavaScript number holds: 53 bits. */
+function randomSeed(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+  return (high >>> 11) * 2 ** 32 + low;
 }

@@ -8,6 +8,9 @@ import { showIndicator } from "./indicator";
 import { type Leader, lead } from "./leader";
 import { observeResources } from "./resources";
 
+/** The lock that the tab that leads holds. */
+const LOCK = "edgeweave-leader";
+
 /** What the snippet knows. */
 export interface Config {
   site: string;
@@ -24,7 +27,7 @@ export interface Config {
 /** What the snippet can ask. */
 export interface Running {
   circumstancesChanged(): void;
-  forget(): void;
+  forget(): Promise<void>;
   stats(): Promise<Stats | undefined>;
   notes(): Promise<Note[] | undefined>;
 }
@@ -32,51 +35,78 @@ export interface Running {
 /** Starts this tab's part, and returns when this tab leads or another does. */
 export async function start(config: Config): Promise<Running> {
   let leader: Leader | undefined;
-  const tabs = channel(() => leader);
-  const indicator = config.indicator ? showIndicator() : undefined;
-
   let standing = new AbortController();
-  async function stand(): Promise<void> {
-    const { signal } = standing;
-    let elected = false;
-    const taken = new Promise<void>((settled, refused) => {
-      // The lock is held until the page goes: others wait for it in line, and take over at that instant.
-      navigator.locks
-        .request("edgeweave-leader", { signal }, async () => {
-          elected = true;
-          leader = await lead(config, (stats) => {
-            indicator?.(stats.uploaded);
-            config.api.dispatchEvent(new CustomEvent("stats", { detail: stats }));
-          });
-          settled();
-          await new Promise((gone) => signal.addEventListener("abort", gone));
-          leader?.stop();
-          leader = undefined;
-        })
-        .catch((error: unknown) => (signal.aborted ? settled() : refused(error)));
-      // Another tab leads: there is nothing to wait for.
-      navigator.locks.query().then((locks) => {
-        if (locks.held?.some((lock) => lock.name === "edgeweave-leader") && !elected) settled();
-      }, refused);
-    });
-    await taken;
-  }
+  let broken = false;
+  const indicator = config.indicator ? showIndicator() : undefined;
+  const tabs = channel({ leader: () => leader, stats: show });
 
-  // A page with open connections cannot be kept for "back" (https://web.dev/articles/bfcache).
-  addEventListener("pagehide", () => standing.abort());
-  addEventListener("pageshow", (event: PageTransitionEvent) => {
-    if (!event.persisted) return;
-    standing = new AbortController();
-    stand().catch(config.failed);
-  });
+  // A page with open connections cannot be kept for "back" (https://web.dev/articles/bfcache), and one that is frozen
+  // answers nobody (https://developer.chrome.com/docs/web-platform/page-lifecycle-api): another tab may lead.
+  addEventListener("pagehide", standDown);
+  document.addEventListener("freeze", standDown);
+  addEventListener("pageshow", standAgain);
+  document.addEventListener("resume", standAgain);
+
   await stand();
   // Not before somebody leads: what the page has loaded until then is told now.
-  observeResources(config.base, (resources) => (leader ? leader.fetched(resources) : tabs.tell(resources)));
-
+  observeResources(config.base, (resources) => (leader ? leader.fetched(resources) : tabs.say({ fetched: resources })));
   return {
     circumstancesChanged: () => leader?.circumstancesChanged(),
-    forget: () => leader?.forget(),
+    forget: async () => (leader ? leader.forget() : tabs.ask("forget")),
     stats: async () => (leader ? leader.stats() : tabs.ask("stats")),
     notes: async () => (leader ? leader.notes() : tabs.ask("notes")),
   };
+
+  /** Leads if nobody does, and otherwise waits in line. */
+  function stand(): Promise<void> {
+    standing = new AbortController();
+    const { signal } = standing;
+    tabs.open();
+    return new Promise((stood, refused) => {
+      const asked = async (lock: Lock | null) => {
+        if (lock) return reign(signal, stood);
+        stood();
+        const taken = () => reign(signal, () => undefined);
+        navigator.locks.request(LOCK, { signal }, taken).catch((error: unknown) => signal.aborted || failed(error));
+      };
+      navigator.locks.request(LOCK, { ifAvailable: true }, asked).catch(refused);
+    });
+  }
+
+  /** Leads for as long as this tab stands; the lock is held until then. */
+  async function reign(signal: AbortSignal, begun: () => void): Promise<void> {
+    const made = await lead(config, { stats: told, failed });
+    if (!signal.aborted) {
+      leader = made;
+      begun();
+      await new Promise((over) => signal.addEventListener("abort", over));
+      leader = undefined;
+    }
+    made.stop();
+  }
+
+  function standDown(): void {
+    standing.abort();
+    tabs.close();
+  }
+
+  function standAgain(): void {
+    if (standing.signal.aborted && !broken) stand().catch(failed);
+  }
+
+  function failed(error: unknown): void {
+    broken = true;
+    standDown();
+    config.failed(error);
+  }
+
+  function told(stats: Stats): void {
+    tabs.say({ stats });
+    show(stats);
+  }
+
+  function show(stats: Stats): void {
+    if (leader) indicator?.(stats.uploaded);
+    config.api.dispatchEvent(new CustomEvent("stats", { detail: stats }));
+  }
 }

@@ -1,29 +1,19 @@
 import type { Input } from "../generated/Input";
+import type { Output } from "../generated/Output";
 import type { Reason } from "../generated/Reason";
 import { isLocal, withoutLocal } from "./candidates";
+import { splitFrame } from "./frame";
 import type { Payloads } from "./payloads";
 
 /** Bytes that a channel may buffer before it is given more: measured throughput levels off there. */
 const BUFFERED_MOST = 1 << 20;
-/** The first byte of a piece's frame, and the length of its header. */
-const PIECE_KIND = 4;
-const PIECE_HEADER_BYTES = 9;
-
-interface Opening {
-  peer: string;
-  offers: boolean;
-  stun: string[];
-  strip_local: boolean;
-}
-
+type Opening = Extract<Output, { open_peer: unknown }>["open_peer"];
 type Signal = { description: RTCSessionDescriptionInit } | { candidate: RTCIceCandidateInit };
 
 interface Neighbour {
   connection: RTCPeerConnection;
   channel: RTCDataChannel;
-  /** Waits until the channel's buffer has room. */
-  room(): Promise<void>;
-  signal(signal: Signal): void;
+  signal(signal: string): void;
 }
 
 /** The peer connections. */
@@ -42,14 +32,25 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     handle({ peer_closed: { peer, reason } });
   }
 
-  function open({ peer, offers, stun, strip_local }: Opening): void {
+  function open(opening: Opening): void {
+    try {
+      all.set(opening.peer, connect(opening));
+    } catch {
+      // Browsers limit how many connections a page may make, and a policy may forbid them all.
+      handle({ peer_closed: { peer: opening.peer, reason: "connect_failed" } });
+    }
+  }
+
+  function connect({ peer, offers, stun, strip_local }: Opening): Neighbour {
     const connection = new RTCPeerConnection({ iceServers: stun.length > 0 ? [{ urls: stun }] : [] });
     // Both sides know the channel beforehand, which saves its own negotiation.
     const channel = connection.createDataChannel("edgeweave", { negotiated: true, id: 0 });
     channel.binaryType = "arraybuffer";
     channel.bufferedAmountLowThreshold = BUFFERED_MOST / 2;
 
-    const say = (signal: Signal) => handle({ peer_signal: { peer, signal: JSON.stringify(signal) } });
+    const say = (signal: Signal) => {
+      if (all.get(peer) === neighbour) handle({ peer_signal: { peer, signal: JSON.stringify(signal) } });
+    };
     const describe = async () => {
       await connection.setLocalDescription();
       const description = connection.localDescription;
@@ -57,30 +58,22 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
       const sdp = strip_local ? withoutLocal(description.sdp) : description.sdp;
       say({ description: { type: description.type, sdp } });
     };
+    const hear = async (signal: Signal) => {
+      // One candidate that this browser cannot use leaves the others.
+      if ("candidate" in signal) return connection.addIceCandidate(signal.candidate).catch(() => undefined);
+      await connection.setRemoteDescription(signal.description);
+      if (signal.description.type === "offer") await describe();
+    };
     // Signals are taken one after the other: a candidate that overtakes its description would be refused.
-    let turn: Promise<void> = Promise.resolve();
+    let turn = Promise.resolve();
     const inTurn = (step: () => Promise<void>) => {
       turn = turn.then(step).catch(() => lost(peer, neighbour, "connect_failed"));
     };
     const neighbour: Neighbour = {
       connection,
       channel,
-      async room() {
-        if (channel.bufferedAmount < BUFFERED_MOST) return;
-        await new Promise<void>((resolve) => {
-          channel.addEventListener("bufferedamountlow", () => resolve(), { once: true });
-          channel.addEventListener("close", () => resolve(), { once: true });
-        });
-      },
-      signal(signal) {
-        inTurn(async () => {
-          if ("candidate" in signal) return connection.addIceCandidate(signal.candidate);
-          await connection.setRemoteDescription(signal.description);
-          if (signal.description.type === "offer") await describe();
-        });
-      },
+      signal: (signal) => inTurn(() => hear(JSON.parse(signal) as Signal)),
     };
-    all.set(peer, neighbour);
 
     connection.onicecandidate = ({ candidate }) => {
       if (candidate && !(strip_local && isLocal(candidate.candidate))) say({ candidate: candidate.toJSON() });
@@ -88,17 +81,16 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     connection.onconnectionstatechange = () => {
       if (connection.connectionState === "failed") lost(peer, neighbour, "connect_failed");
     };
-    channel.onopen = () => handle({ peer_opened: { peer } });
+    channel.onopen = () => all.get(peer) === neighbour && handle({ peer_opened: { peer } });
     channel.onclose = () => lost(peer, neighbour, "channel_closed");
     channel.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
-      if (typeof data === "string") return handle({ frame: { peer, header: [], payload: null } });
-      const bytes = new Uint8Array(data);
-      const isPiece = bytes[0] === PIECE_KIND;
-      const header = [...(isPiece ? bytes.subarray(0, PIECE_HEADER_BYTES) : bytes)];
-      const payload = isPiece ? payloads.keep(bytes.subarray(PIECE_HEADER_BYTES)) : null;
-      handle({ frame: { peer, header, payload } });
+      // What was on its way when the acquaintance ended is nobody's.
+      if (all.get(peer) !== neighbour) return;
+      const { header, payload } = splitFrame(data);
+      handle({ frame: { peer, header, payload: payload && payloads.keep(payload) } });
     };
     if (offers) inTurn(describe);
+    return neighbour;
   }
 
   /** Gives a channel a frame; one that cannot take it is about to close. */
@@ -110,12 +102,22 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     }
   }
 
+  /** Waits until a channel's buffer has room. */
+  async function room(peer: string): Promise<void> {
+    const channel = all.get(peer)?.channel;
+    if (!channel || channel.bufferedAmount < BUFFERED_MOST) return;
+    await new Promise<unknown>((resolve) => {
+      channel.addEventListener("bufferedamountlow", resolve, { once: true });
+      channel.addEventListener("close", resolve, { once: true });
+    });
+  }
+
   return {
     open,
     close,
     send,
     signal(peer: string, signal: string): void {
-      all.get(peer)?.signal(JSON.parse(signal) as Signal);
+      all.get(peer)?.signal(signal);
     },
     /** Sends a piece, and returns when the channel has room for the next. */
     async sendPiece(peer: string, header: number[], payload: Uint8Array): Promise<void> {
@@ -123,7 +125,10 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
       frame.set(header);
       frame.set(payload, header.length);
       send(peer, frame);
-      await all.get(peer)?.room();
+      await room(peer);
+    },
+    closeAll(): void {
+      for (const peer of [...all.keys()]) close(peer);
     },
   };
 }

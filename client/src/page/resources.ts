@@ -13,6 +13,8 @@ export function observeResources(base: string, tell: (resources: FetchedResource
   const observer = new PerformanceObserver((list) => {
     const resources = (list.getEntries() as PerformanceResourceTiming[])
       .filter(({ name }) => /^https?:/.test(name) && !name.startsWith(client) && !ours.has(name.split("?")[0] ?? ""))
+      // A frame's document is a page of its own, and an error is no resource.
+      .filter(({ initiatorType, responseStatus }) => initiatorType !== "iframe" && (responseStatus ?? 200) < 400)
       .map((entry) => fetchedResource(entry, entry.startTime >= controlledSince));
     if (resources.length > 0) tell(resources);
   });

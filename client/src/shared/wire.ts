@@ -22,6 +22,8 @@ export type Head = Part<"head">;
 
 /** From the tab that leads to the worker. */
 export type ToWorker =
+  /** The request has arrived: the tab is awake, and the engine decides from here on. */
+  | { taken: { id: number } }
   | { head: Head }
   | { chunk: { id: number; bytes: ArrayBuffer } }
   | { end: { id: number } }
@@ -33,6 +35,8 @@ export type ToWorker =
 
 /** From the worker to the tab that leads. */
 export type FromWorker =
+  /** This worker listens on this port from now on. */
+  | "ready"
   | { request: { id: number; url: string; range: ByteRange | null; rescue: boolean } }
   | { cancel: { id: number; reason: Reason | null } }
   | { consumed: { id: number; bytes: number } }
@@ -42,11 +46,13 @@ export type FromWorker =
 
 /** Between tabs and the worker, beside any port: the key tells our messages from the site's own. */
 export type Aside =
-  /** A tab leads; its port comes with the message, and it holds the lock for as long as it does. */
+  /** To the worker: a tab leads; its port comes with the message, and it holds the lock for as long as it does. */
   | { edgeweave: "lead"; lock: string }
-  /** The snippet runs in this tab. */
+  /** To the worker: the snippet runs in this tab. */
   | { edgeweave: "alive" }
-  /** A request waits for an engine. */
+  /** To every tab: say again what you are, because this worker has just started. */
+  | { edgeweave: "who" }
+  /** To every tab: a request waits for an engine. */
   | { edgeweave: "wanted" };
 
 /** Whether a message is one of ours. */

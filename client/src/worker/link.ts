@@ -5,51 +5,68 @@ declare const self: ServiceWorkerGlobalScope;
 
 /** For so long after the last session a purge may have been missed by no more than this, in milliseconds. */
 const CONFIRMED_MS = 30_000;
+/** A worker that has just started hears from the tab that leads within so long, in milliseconds. */
+const INTRODUCED_MS = 50;
 /** Messages kept for the next leader. */
 const KEPT_MOST = 200;
 
 /** The way to the tab that leads. */
 export interface Link {
   send(message: FromWorker): void;
-  /** Calls back when the leader is gone. */
-  onGone(callback: () => void): () => void;
+  /** Hears what the leader says, and that it is gone; returns a function that ends it. */
+  listen(heard: (message: ToWorker) => void, gone: () => void): () => void;
 }
 
-type Listener = (message: ToWorker) => void;
-
 let current: Link | undefined;
+let currentLock: string | undefined;
 let session = false;
 let confirmedUntil = 0;
-const arrivals: ((link: Link) => void)[] = [];
+/** Requests that wait for a leader. */
+const seekers = new Set<(link: Link) => void>();
 const kept: FromWorker[] = [];
-const listeners = new Set<Listener>();
+const started = performance.now();
 
 /** Whether purges reach this browser, or did a moment ago: only then does it answer from what it holds. */
 export function confirmed(): boolean {
   return session || Date.now() < confirmedUntil;
 }
 
-/** The tab that leads, if one has said so. */
-export function leader(): Link | undefined {
-  return current;
+/** The tab that leads, if one has said so. A worker that has just started waits a moment for that. */
+export async function leader(): Promise<Link | undefined> {
+  return current ?? arrival(started + INTRODUCED_MS - performance.now());
 }
 
-/** Asks for a leader, and waits for it, but not for longer than so many milliseconds. */
+/** Wants a tab to lead, and waits for it, but not for longer than so many milliseconds. */
 export async function leaderWithin(ms: number): Promise<Link | undefined> {
-  if (current || ms <= 0) return current;
-  void wanted();
+  if (current) return current;
+  const arriving = arrival(ms);
+  await call("wanted");
+  return arriving;
+}
+
+function arrival(ms: number): Promise<Link | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), ms);
-    arrivals.push((link) => {
+    if (ms <= 0) return resolve(undefined);
+    const arrived = (link: Link) => {
       clearTimeout(timer);
       resolve(link);
-    });
+    };
+    const timer = setTimeout(() => {
+      seekers.delete(arrived);
+      resolve(undefined);
+    }, ms);
+    seekers.add(arrived);
   });
 }
 
-/** Asks every tab whether it leads, or can. */
-export async function wanted(): Promise<void> {
-  for (const client of await self.clients.matchAll({ type: "window" })) client.postMessage({ edgeweave: "wanted" });
+/** Calls every tab that is under this worker's control. */
+export async function call(what: "who" | "wanted"): Promise<void> {
+  for (const tab of await self.clients.matchAll({ type: "window" })) tab.postMessage({ edgeweave: what });
+}
+
+/** A tab has begun to listen: it may not have heard that an engine is wanted. */
+export function greet(tab: Client): void {
+  if (seekers.size > 0) tab.postMessage({ edgeweave: "wanted" });
 }
 
 /** Tells the leader something, or the next one when there is none. */
@@ -58,37 +75,43 @@ export function tell(message: FromWorker): void {
   else if (kept.length < KEPT_MOST) kept.push(message);
 }
 
-/** Hears everything that leaders say. */
-export function listen(listener: Listener): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
 /** A tab leads from now on, and holds the lock for as long as it does. */
 export function follow(port: MessagePort, lock: string): void {
-  const gone = new Set<() => void>();
+  if (current && currentLock === lock) {
+    // A tab that was called several times offers several ports.
+    port.close();
+    return;
+  }
+  const listeners = new Set<{ heard: (message: ToWorker) => void; gone: () => void }>();
   const link: Link = {
     send: (message) => port.postMessage(message),
-    onGone(callback) {
-      gone.add(callback);
-      return () => gone.delete(callback);
+    listen(heard, gone) {
+      const listener = { heard, gone };
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
   };
   port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     if ("shelf" in data) setShelf(data.shelf);
-    if ("session" in data && link === current) setSession(data.session);
-    for (const listener of listeners) listener(data);
+    else if ("session" in data) {
+      if (link === current) setSession(data.session);
+    } else for (const { heard } of [...listeners]) heard(data);
   };
   current = link;
+  currentLock = lock;
+  link.send("ready");
   for (const message of kept.splice(0)) link.send(message);
-  for (const arrive of arrivals.splice(0)) arrive(link);
+  for (const arrived of [...seekers]) {
+    seekers.delete(arrived);
+    arrived(link);
+  }
   void navigator.locks.request(lock, () => {
     port.close();
     if (current === link) {
       current = undefined;
       setSession(false);
     }
-    for (const callback of gone) callback();
+    for (const { gone } of [...listeners]) gone();
   });
 }
 

@@ -1,9 +1,10 @@
 // The worker part: it answers what it can, asks the tab that leads about the rest, and otherwise stays out of the way.
 import { isAside } from "../shared/wire";
 import { answer } from "./answer";
-import { concerns } from "./concerns";
-import { follow } from "./link";
-import { shelf, shelfLoaded } from "./shelf";
+import { type Concern, concerns } from "./concerns";
+import { call, follow, greet, tell } from "./link";
+import { observeOrigin } from "./origin";
+import { mayKnow, shelfLoaded } from "./shelf";
 import { isAlive, watch } from "./uninstall";
 
 declare const self: ServiceWorkerGlobalScope;
@@ -33,24 +34,32 @@ self.addEventListener("message", (event) => {
   const port = event.ports[0];
   if (event.data.edgeweave === "lead" && port) follow(port, event.data.lock);
   if (event.data.edgeweave === "alive" && event.source instanceof WindowClient) {
+    greet(event.source);
     event.waitUntil(isAlive(event.source.id));
   }
 });
 
 self.addEventListener("fetch", (event) => {
-  void watch(event.clientId);
+  void watch(event.clientId).catch(() => undefined);
   const { request } = event;
   const concern = errors < ERRORS_MOST ? concerns(request) : undefined;
-  if (!concern) return;
   // What is known not to be admitted is left alone altogether.
-  const known = shelf();
-  if (known && !known.held.has(concern.url) && !known.admitted.has(concern.url)) return;
+  if (!concern || !mayKnow(concern.url)) return;
   event.respondWith(
-    answer(request, concern).catch((error: unknown) => {
-      // The origin's own failure is the page's to see; anything else is ours, and the browser does what it would have done.
-      if (error instanceof TypeError || error instanceof DOMException) throw error;
+    answered(request, concern).catch((error: unknown) => {
+      // The origin's failures are answers; whatever is thrown is ours, and the browser does what it would have done.
       errors += 1;
+      tell({ note: { event: "error", reason: "client_error", about: String(error), bytes: 0 } });
       return fetch(request);
     }),
   );
 });
+
+async function answered(request: Request, concern: Concern): Promise<Response> {
+  const known = await shelfLoaded();
+  if (known?.knows(concern.url)) return answer(request, concern, known);
+  return fetch(request).catch(() => Response.error());
+}
+
+observeOrigin();
+void call("who");

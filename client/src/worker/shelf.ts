@@ -7,18 +7,21 @@ import { bytesOf } from "./range";
 
 const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
 
-interface Known {
+/** What the worker knows of the site's assets. */
+export interface Known {
   shelf: Shelf;
   held: Map<string, ShelfAsset>;
-  admitted: Set<string>;
+  /** Whether an asset is admitted under this URL. */
+  knows(url: string): boolean;
 }
 
 let known: Known | undefined;
+let loaded = false;
 const loading = load();
 
-/** What the worker knows, once it has been read from the storage; nothing before the first engine has told it. */
-export function shelf(): Known | undefined {
-  return known;
+/** Whether an asset is, or may be, admitted under this URL: before the storage is read nobody knows. */
+export function mayKnow(url: string): boolean {
+  return known ? known.knows(url) : !loaded;
 }
 
 /** Waits until what an earlier worker knew has been read. */
@@ -29,11 +32,9 @@ export async function shelfLoaded(): Promise<Known | undefined> {
 
 /** The engine says what may be known from now on. */
 export function setShelf(told: Shelf): void {
-  known = {
-    shelf: told,
-    held: new Map(told.held.map((asset) => [asset.url, asset])),
-    admitted: new Set(told.admitted),
-  };
+  const held = new Map(told.held.map((asset) => [asset.url, asset]));
+  const admitted = new Set(told.admitted);
+  known = { shelf: told, held, knows: (url) => held.has(url) || admitted.has(url) };
 }
 
 async function load(): Promise<void> {
@@ -42,6 +43,8 @@ async function load(): Promise<void> {
     if (stored && !known) setShelf((await stored.json()) as Shelf);
   } catch {
     // Without storage the worker knows nothing until an engine tells it.
+  } finally {
+    loaded = true;
   }
 }
 
