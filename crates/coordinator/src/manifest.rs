@@ -359,3 +359,109 @@ impl Parts {
         self.done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use edgeweave_protocol::Digest;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1000);
+
+    fn admission(url: &str) -> Admission {
+        let fresh_until = START + Duration::from_secs(60);
+        let asset = Asset {
+            id: AssetId(0),
+            url: url.into(),
+            hash: Digest([1; 32]),
+            size: 5,
+            fresh_ms: 0,
+            headers: Headers::new(),
+            pieces: None,
+        };
+        let upkeep = Upkeep { grace: Duration::ZERO, promised_until: fresh_until, failures: 0 };
+        Admission { asset, pieces: PieceDigests(vec![Digest([1; 32])]), fresh_until, upkeep }
+    }
+
+    fn later(manifest: &mut Manifest) -> Vec<ManifestDelta> {
+        manifest.take_untold(START + Duration::from_secs(5))
+    }
+
+    #[test]
+    fn what_was_never_told_is_not_taken_back() {
+        let mut manifest = Manifest::new(0);
+        let id = manifest.admit(START, admission("a"));
+        assert_eq!(manifest.tell_at(), Some(START + BATCH));
+        assert!(manifest.since(START, None)[0].add.is_empty());
+        manifest.remove(START, id);
+        assert!(later(&mut manifest).is_empty());
+        assert_eq!(manifest.tell_at(), None);
+        assert_eq!(manifest.admit(START, admission("a")), AssetId(1));
+    }
+
+    #[test]
+    fn a_peer_is_told_what_changed_since() {
+        let mut manifest = Manifest::new(5);
+        let ids: Vec<AssetId> = ["a", "b", "c"].map(|url| manifest.admit(START, admission(url))).into();
+        let known = later(&mut manifest)[0].version;
+        let upkeep = admission("").upkeep;
+        manifest.renew(START, ids[1], START + Duration::from_secs(120), upkeep);
+        manifest.remove(START, ids[2]);
+        let told = later(&mut manifest);
+        assert_eq!(manifest.since(START + Duration::from_secs(5), Some(known)), told);
+        assert_eq!((told[0].renew[0].id, told[0].renew[0].fresh_ms), (ids[1], 115_000));
+        assert_eq!((told[0].reset, &told[0].remove[..]), (false, &ids[2..]));
+        assert_eq!(manifest.since(START, Some(told[0].version))[0].add, []);
+    }
+
+    #[test]
+    fn who_missed_more_than_is_remembered_begins_again() {
+        let mut manifest = Manifest::new(5);
+        manifest.admit(START, admission("stays"));
+        let known = later(&mut manifest)[0].version;
+        for n in 0..=REMEMBERED_REMOVALS {
+            let id = manifest.admit(START, admission(&n.to_string()));
+            later(&mut manifest);
+            manifest.remove(START, id);
+            later(&mut manifest);
+        }
+        let told = manifest.since(START, Some(known));
+        assert_eq!((told[0].reset, told[0].add.len(), told[0].remove.len()), (true, 1, 0));
+        assert!(manifest.removals.len() <= REMEMBERED_REMOVALS);
+    }
+
+    #[test]
+    fn a_new_epoch_begins_from_nothing() {
+        let mut manifest = Manifest::new(5);
+        manifest.admit(START, admission("a"));
+        later(&mut manifest);
+        manifest.next = MAX_ASSETS;
+        assert!(manifest.is_exhausted());
+        manifest.begin_epoch(START, 5);
+        manifest.admit(START, admission("b"));
+        let told = later(&mut manifest);
+        assert_eq!((told[0].reset, told[0].add[0].id, told[0].version.epoch), (true, AssetId(0), 6));
+    }
+
+    #[test]
+    fn checks_come_when_they_are_due_and_once() {
+        let mut manifest = Manifest::new(5);
+        let [a, b] = ["a", "b"].map(|url| manifest.admit(START, admission(url)));
+        let at = |seconds| START + Duration::from_secs(seconds);
+        manifest.check_at(a, Some(at(2)));
+        manifest.check_at(b, Some(at(1)));
+        manifest.check_at(a, Some(at(3)));
+        assert_eq!((manifest.take_due_check(at(2)), manifest.take_due_check(at(2))), (Some(b), None));
+        manifest.remove(START, a);
+        assert_eq!(manifest.next_check(), None);
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_leaves_first() {
+        let mut manifest = Manifest::new(5);
+        let [a, b] = ["a", "b"].map(|url| manifest.admit(START, admission(url)));
+        assert_eq!(manifest.least_used(), Some(a));
+        manifest.entries.get_mut(&a).unwrap().used_at = START + BATCH;
+        assert_eq!(manifest.least_used(), Some(b));
+    }
+}

@@ -1,5 +1,7 @@
 //! Whatever happens, in whatever order: no panic, and the promises are kept.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // What cannot be is a failure.
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,8 +33,10 @@ enum Act {
     Differs(SessionId, Vec<u32>),
     Pieces(SessionId, u32),
     Unreadable(SessionId, Reason),
+    /// From now on the origin has this under a URL.
+    Publish(u8, Kind, u8),
     /// The origin answers to the oldest open fetch.
-    Answer(Kind, u8),
+    Answer,
     /// The origin answers to what nobody asked.
     Unasked(u8, Kind, u8),
     Purge(Option<u8>),
@@ -53,12 +57,14 @@ enum Kind {
     NotFound,
     Failing,
     Unreachable,
+    /// Another content every time.
+    Fickle,
     Odd,
 }
 
 impl Kind {
     fn may_be_admitted(self) -> bool {
-        matches!(self, Self::Public | Self::Short | Self::Odd)
+        matches!(self, Self::Public | Self::Short | Self::Fickle | Self::Odd)
     }
 
     fn outcome(self, flavour: u8) -> Result<Fetched, Reason> {
@@ -66,7 +72,7 @@ impl Kind {
         let public = ("cache-control", "public, max-age=60");
         let odd = ("age", "18446744073709551615");
         let (status, headers) = match self {
-            Self::Public => (200, vec![kind, public, ("etag", "\"1\"")]),
+            Self::Public | Self::Fickle => (200, vec![kind, public, ("etag", "\"1\"")]),
             Self::Short => (200, vec![kind, ("cache-control", "max-age=5")]),
             Self::Unchanged => (304, vec![]),
             Self::Private => (200, vec![kind, public, ("cache-control", "private")]),
@@ -97,9 +103,9 @@ fn act() -> impl Strategy<Value = Act> {
     let assets = || prop::collection::vec(prop_oneof![20 => 0u32..12, 1 => any::<u32>()], 0..5);
     let kind = || {
         prop_oneof![
-            12 => Just(Kind::Public), 2 => Just(Kind::Short), 3 => Just(Kind::Unchanged), 1 => Just(Kind::Private), 1 => Just(Kind::NoStore),
+            4 => Just(Kind::Public), 1 => Just(Kind::Short), 1 => Just(Kind::Unchanged), 1 => Just(Kind::Private), 1 => Just(Kind::NoStore),
             1 => Just(Kind::SetCookie), 1 => Just(Kind::VariesOnCookie), 1 => Just(Kind::NotFound), 2 => Just(Kind::Failing),
-            2 => Just(Kind::Unreachable), 1 => Just(Kind::Odd),
+            2 => Just(Kind::Unreachable), 1 => Just(Kind::Fickle), 1 => Just(Kind::Odd),
         ]
     };
     let flavour = || prop_oneof![8 => Just(1u8), 1 => 0u8..4];
@@ -120,7 +126,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (session(), assets()).prop_map(|(session, assets)| Act::Differs(session, assets)),
         1 => (session(), 0u32..12).prop_map(|(session, asset)| Act::Pieces(session, asset)),
         1 => (session(), reason()).prop_map(|(session, reason)| Act::Unreadable(session, reason)),
-        9 => (kind(), flavour()).prop_map(|(kind, flavour)| Act::Answer(kind, flavour)),
+        2 => (0u8..10, kind(), flavour()).prop_map(|(url, kind, flavour)| Act::Publish(url, kind, flavour)),
+        12 => Just(Act::Answer),
         1 => (0u8..10, kind(), flavour()).prop_map(|(url, kind, flavour)| Act::Unasked(url, kind, flavour)),
         1 => prop::option::weighted(0.9, 0u8..10).prop_map(Act::Purge),
         1 => (0u32..10, 0u32..4, prop_oneof![Just(1u64 << 30), Just(1_000_000u64)], prop::bool::weighted(0.9)).prop_map(|(n, crowd, bytes, on)| Act::Policy(n, crowd, bytes, on)),
@@ -143,6 +150,8 @@ struct World {
     now: Timestamp,
     lines: BTreeMap<SessionId, Line>,
     open_fetches: Vec<Box<str>>,
+    /// What the origin has, where that is not public.
+    origin: BTreeMap<Box<str>, (Kind, u8)>,
     /// The kinds and flavours of the answers for each URL, the last ones last.
     answers: BTreeMap<Box<str>, Vec<(Kind, u8)>>,
     neighbours: u32,
@@ -151,7 +160,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut setup = setup();
-        setup.admission = rules(2);
+        setup.admission = rules(1);
         let coordinator = Coordinator::new(Timestamp::ZERO, setup);
         let neighbours = Policy::default().neighbours;
         Self {
@@ -159,6 +168,7 @@ impl World {
             now: Timestamp::ZERO,
             lines: BTreeMap::new(),
             open_fetches: vec![],
+            origin: BTreeMap::new(),
             answers: BTreeMap::new(),
             neighbours,
         }
@@ -229,12 +239,19 @@ impl World {
             Act::Differs(session, assets) => said(session, ToNode::Differs { assets: ids(assets) }),
             Act::Pieces(session, asset) => said(session, ToNode::Pieces { asset: AssetId(asset) }),
             Act::Unreadable(session, reason) => Input::Unreadable { session, reason, about: "?".into() },
-            Act::Answer(kind, flavour) => {
+            Act::Publish(n, kind, flavour) => {
+                _ = self.origin.insert(name(n), (kind, flavour));
+                return;
+            }
+            Act::Answer => {
                 if self.open_fetches.is_empty() {
                     return;
                 }
                 let url = self.open_fetches.remove(0);
-                self.answers.entry(url.clone()).or_default().push((kind, flavour));
+                let (kind, flavour) = self.origin.get(&url).copied().unwrap_or((Kind::Public, 1));
+                let answers = self.answers.entry(url.clone()).or_default();
+                let flavour = if kind == Kind::Fickle { answers.len() as u8 } else { flavour };
+                answers.push((kind, flavour));
                 Input::Fetched { url, outcome: kind.outcome(flavour) }
             }
             Act::Unasked(n, kind, flavour) => {
@@ -278,7 +295,7 @@ impl World {
                     self.receive(session, &message);
                 }
                 Output::Close { session, .. } => {
-                    assert!(self.lines.remove(&session).is_some(), "closed twice")
+                    assert!(self.lines.remove(&session).is_some(), "closed twice");
                 }
                 Output::Fetch { url, .. } => {
                     assert!(!self.open_fetches.contains(&url), "fetched twice at a time");

@@ -1,5 +1,6 @@
 //! A swarm in virtual time: a coordinator, peers by session number, and an origin that plays by the script.
-#![allow(dead_code, unreachable_pub)] // Each test file uses its own part of it.
+// Each test file uses its own part of it, and a script that cannot be played is a failure.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
