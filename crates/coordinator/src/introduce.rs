@@ -49,10 +49,9 @@ enum Distance {
 
 impl Distance {
     fn between(a: &Session, b: &Session) -> Self {
-        let is_same = |a: bool, b: bool| a && b;
-        if is_same(a.place.network.is_some(), a.place.network == b.place.network) {
+        if a.place.network.is_some() && a.place.network == b.place.network {
             Self::Network
-        } else if is_same(a.place.country.is_some(), a.place.country == b.place.country) {
+        } else if a.place.country.is_some() && a.place.country == b.place.country {
             Self::Country
         } else {
             Self::World

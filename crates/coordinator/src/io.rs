@@ -1,4 +1,5 @@
-//! What goes into the coordinator and what comes out of it, as plain values.
+//! What goes into the coordinator and what comes out of it, as plain values. They can be written down: a recorded
+//! run is a setup and the inputs with their times, and replays to the same outputs.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +8,10 @@ use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{Digest, Reason, SiteId};
+use serde::{Deserialize, Serialize};
 
 /// What the coordinator is told once, when it is made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Setup {
     /// The site whose swarm it is.
     pub site: SiteId,
@@ -26,7 +28,7 @@ pub struct Setup {
 }
 
 /// When a sighted URL is fetched and admitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdmissionRules {
     /// Distinct visitors that must have seen a URL before the node fetches it.
     pub sightings: u32,
@@ -61,7 +63,7 @@ pub struct Counts {
 pub type SessionId = u32;
 
 /// Where a visitor connects from, as far as the node's tables know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The number of the autonomous system.
     pub network: Option<u32>,
@@ -72,7 +74,7 @@ pub struct Place {
 }
 
 /// What happened outside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Input {
     /// The deadline of `poll_timeout` has come.
     Tick,
@@ -123,7 +125,7 @@ pub enum Input {
 }
 
 /// What the origin answered to an anonymous request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetched {
     /// The status; 304 when the validators still hold.
     pub status: u16,
@@ -134,7 +136,7 @@ pub struct Fetched {
 }
 
 /// The digests of a content that passed through the fetcher.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// Bytes.
     pub size: u64,
@@ -145,7 +147,7 @@ pub struct Content {
 }
 
 /// What the body is to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub enum Output {
     /// Send a message to a peer.
     Send {

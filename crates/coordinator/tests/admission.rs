@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::{Page, headers_of, hello, image, page, rules, setup, swarm, swarm_with, url};
 use edgeweave_coordinator::Input;
+use edgeweave_protocol::limits::MAX_ADMITTED;
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{AssetId, Reason};
@@ -298,4 +299,24 @@ fn a_policy_that_allows_less_removes_what_is_larger() {
     swarm.tell(Input::SetPolicy(Policy { max_asset_bytes: 2000, ..Policy::default() }));
     swarm.run(Duration::from_secs(1));
     assert_eq!(swarm.told[&1].assets.keys().copied().collect::<Vec<_>>(), [a]);
+}
+
+#[test]
+fn a_full_manifest_lets_go_of_what_was_used_longest_ago() {
+    let mut swarm = swarm();
+    let admit = |swarm: &mut common::Swarm, numbers: std::ops::Range<usize>| {
+        let paths: Vec<String> = numbers.map(|n| format!("/{n}.png")).collect();
+        paths.iter().for_each(|path| swarm.set(path, image()));
+        for batch in paths.chunks(100) {
+            swarm.join(1);
+            swarm.see(1, &batch.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    };
+    admit(&mut swarm, 0..MAX_ADMITTED);
+    swarm.now = swarm.now + Duration::from_secs(1);
+    swarm.find(1, &[AssetId(0)]);
+    admit(&mut swarm, MAX_ADMITTED..MAX_ADMITTED + 1);
+    assert_eq!(swarm.coordinator.counts().assets as usize, MAX_ADMITTED);
+    assert_eq!(swarm.refusals(Reason::Evicted), 1);
+    assert!(swarm.admitted("/0.png").is_some() && swarm.admitted("/1.png").is_none());
 }

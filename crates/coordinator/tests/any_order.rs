@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::{content, headers_of, rules, setup, url};
+use common::{content, headers_of, setup, url};
 use edgeweave_coordinator::io::{Fetched, Place};
 use edgeweave_coordinator::{Coordinator, Input, Output, SessionId};
 use edgeweave_protocol::limits::{MAX_FIND_ASSETS, MAX_TO_PEER_BYTES};
@@ -155,13 +155,14 @@ struct World {
     /// The kinds and flavours of the answers for each URL, the last ones last.
     answers: BTreeMap<Box<str>, Vec<(Kind, u8)>>,
     neighbours: u32,
+    /// The inputs, and the outputs, as they are written down.
+    record: Vec<(Timestamp, String)>,
+    done: Vec<String>,
 }
 
 impl World {
     fn new() -> Self {
-        let mut setup = setup();
-        setup.admission = rules(1);
-        let coordinator = Coordinator::new(Timestamp::ZERO, setup);
+        let coordinator = Coordinator::new(Timestamp::ZERO, setup());
         let neighbours = Policy::default().neighbours;
         Self {
             coordinator,
@@ -169,6 +170,8 @@ impl World {
             lines: BTreeMap::new(),
             open_fetches: vec![],
             origin: BTreeMap::new(),
+            record: vec![],
+            done: vec![],
             answers: BTreeMap::new(),
             neighbours,
         }
@@ -286,9 +289,11 @@ impl World {
             }
             _ => None,
         };
+        self.record.push((self.now, serde_json::to_string(&input).unwrap()));
         self.coordinator.handle_input(self.now, input);
         let mut answered = Vec::new();
         while let Some(output) = self.coordinator.poll_output() {
+            self.done.push(serde_json::to_string(&output).unwrap());
             match output {
                 Output::Send { session, message } => {
                     answered.push(session);
@@ -368,5 +373,14 @@ proptest! {
             // One that claimed to know an old version of this epoch has what it claimed, and we do not know that.
             prop_assert!(line.assets.is_subset(&truth), "session {}", session);
         }
+        // A recorded run is the same run.
+        let setup = serde_json::from_str(&serde_json::to_string(&setup()).unwrap()).unwrap();
+        let mut replayed = Coordinator::new(Timestamp::ZERO, setup);
+        let mut done = Vec::new();
+        for (now, input) in world.record {
+            replayed.handle_input(now, serde_json::from_str(&input).unwrap());
+            done.extend(std::iter::from_fn(|| replayed.poll_output()).map(|output| serde_json::to_string(&output).unwrap()));
+        }
+        prop_assert_eq!(done, world.done);
     }
 }
