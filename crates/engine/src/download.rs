@@ -99,6 +99,12 @@ impl Engine {
         self.clear(now, hash);
     }
 
+    /// A neighbour has room again: whatever waited for that is asked for.
+    pub(crate) fn fetch_waiting(&mut self, now: Timestamp) {
+        let hashes: Vec<Digest> = self.downloads.keys().copied().collect();
+        hashes.into_iter().for_each(|hash| self.fetch_wanted(now, hash));
+    }
+
     /// Reads wanted pieces that are held, and asks neighbours for the others, the earliest first.
     fn fetch_wanted(&mut self, now: Timestamp, hash: Digest) {
         let wanted = self.wanted_pieces(hash);
@@ -158,7 +164,7 @@ impl Engine {
                 let expected = self.downloads.get(&hash).map(|download| piece_len(download.size, piece));
                 if expected.is_none_or(|expected| expected == payload.len) {
                     self.check(hash, piece, payload, Source::Peer(peer));
-                    self.fetch_wanted(now, hash);
+                    self.fetch_waiting(now);
                 } else {
                     self.out.push(Output::Release { handle: payload.handle });
                     self.miss(hash, piece);
@@ -306,6 +312,7 @@ impl Engine {
         if over {
             self.downloads.remove(&hash);
             self.adopt_next(now);
+            self.fetch_waiting(now);
         }
     }
 }

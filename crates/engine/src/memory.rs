@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edgeweave_protocol::manifest::{Asset, ManifestVersion};
+use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{Digest, Timestamp, json};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,8 @@ struct Kept {
     month: u32,
     uploaded: u64,
     origin: Origin,
+    /// What the site's owner had decided: whether a request waits for the session is decided before there is one.
+    policy: Policy,
     manifest: Option<ManifestVersion>,
     /// Assets, with `fresh_ms` counted from `kept_ms`.
     assets: Vec<Asset>,
@@ -57,6 +60,7 @@ impl Engine {
         self.catalogue.version = kept.manifest;
         kept.used.iter().for_each(|(hash, used_ms)| self.store.touch(*hash, *used_ms));
         self.origin = kept.origin;
+        self.policy = kept.policy;
         self.memory = Memory {
             visitor: kept.visitor,
             visitor_day: kept.visitor_day,
@@ -92,6 +96,7 @@ impl Engine {
             month: self.memory.month,
             uploaded: self.memory.uploaded,
             origin: self.origin,
+            policy: self.policy.clone(),
             manifest: self.catalogue.version.filter(|_| fits),
             assets: assets.collect(),
             kept_ms: self.clock.unix_ms(now),

@@ -391,6 +391,7 @@ impl Engine {
         }
         self.unask(peer, &transfer);
         self.drive(now, transfer.hash);
+        self.fetch_waiting(now);
     }
 
     /// Checks that a piece was asked for; returns the content that it belongs to.

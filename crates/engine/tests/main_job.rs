@@ -33,6 +33,21 @@ fn a_visitor_gets_from_another_what_that_one_has_loaded() {
 }
 
 #[test]
+fn a_small_asset_gets_its_turn_behind_a_large_one() {
+    let mut world = world().with_asset(A, 3_000_000).with_asset(B, 300_000);
+    world.arrive(&[A, B]);
+    world.run(SECOND);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.rescue(guest, 1, A);
+    world.rescue(guest, 2, B);
+    world.run(5 * SECOND);
+    let answers = &world.visitors[guest].answers;
+    assert!(answers[&1].body == world.content(A));
+    assert!(answers[&2].body == world.content(B), "{:?}", answers[&2].fallback);
+}
+
+#[test]
 fn several_neighbours_serve_one_large_asset() {
     let mut world = world().with_asset(A, 5_000_000);
     let hosts = [world.arrive(&[A]), world.arrive(&[A]), world.arrive(&[A])];
