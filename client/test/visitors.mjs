@@ -113,6 +113,7 @@ async function look(visitor, url) {
   const controlled = await page.evaluate(() => globalThis.controlledFromTheStart);
   const loadMs = await page.evaluate(() => performance.getEntriesByType("navigation")[0].loadEventEnd);
   const stats = await settled(page, (stats) => stats.bytes);
+  const notes = (await page.evaluate(() => globalThis.edgeweave?.recorder())) ?? [];
   const mismatched = await mismatches(visitor);
   say({
     visit: {
@@ -121,12 +122,20 @@ async function look(visitor, url) {
       controlled,
       load_ms: Math.round(loadMs),
       bytes: stats?.bytes ?? { cache: 0, peers: 0, supernode: 0, origin: 0 },
+      fallbacks: countByReason(notes.filter((note) => note.event === "fallback")),
       mismatched: mismatched.length,
       errors: visitor.errors.length,
       ...(mismatched.length > 0 && { mismatched_urls: mismatched }),
       ...(visitor.errors.length > 0 && { error_texts: visitor.errors }),
     },
   });
+}
+
+/** How many notes have each reason. */
+function countByReason(notes) {
+  const counts = {};
+  for (const { reason = "none" } of notes) counts[reason] = (counts[reason] ?? 0) + 1;
+  return counts;
 }
 
 /** The pages of this site that a page links to, in its order. */

@@ -29,6 +29,9 @@ pub(crate) fn visit_line(visit: &Visit) -> String {
     if !visit.controlled {
         line.push_str("   (first page: the worker is only being installed)");
     }
+    for (reason, count) in &visit.fallbacks {
+        line.push_str(&format!("   {count} {reason}"));
+    }
     if visit.mismatched > 0 {
         line.push_str(&format!("   {} bodies DIFFER", visit.mismatched));
     }

@@ -1,5 +1,6 @@
 //! The visitors, as seen from here: a Node.js process that tells what they do, line by line.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -31,6 +32,9 @@ pub(crate) struct Visit {
     pub(crate) load_ms: u32,
     /// Where the page's bytes came from.
     pub(crate) bytes: Sources,
+    /// Requests that went to the origin although the mesh was asked, by reason.
+    #[serde(default)]
+    pub(crate) fallbacks: BTreeMap<String, u32>,
     /// Bodies that differed from the origin's.
     pub(crate) mismatched: u32,
     /// Errors that the page met.
@@ -157,6 +161,7 @@ mod tests {
             controlled,
             load_ms: 1,
             bytes,
+            fallbacks: BTreeMap::new(),
             mismatched: 0,
             errors: 0,
             mismatched_urls: Vec::new(),
