@@ -15,10 +15,26 @@ export interface Edgeweave extends EventTarget {
   purge(): Promise<void>;
   /** The flight recorder: what happened lately, and why. */
   recorder(): Promise<Note[]>;
+
+  addEventListener<K extends keyof EdgeweaveEvents>(
+    type: K,
+    listener: (event: EdgeweaveEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
 }
 
-/** Events: `stats` and `state` carry the figures, `note` a note of the flight recorder, as `detail`. */
-export type EdgeweaveEvent = CustomEvent<Stats | Note>;
+/** The events of `window.edgeweave`. */
+export interface EdgeweaveEvents {
+  /** The figures have changed. */
+  stats: CustomEvent<Stats>;
+  /** Whether the client takes part, and why not (`detail.off`), may have changed. */
+  state: CustomEvent<Stats>;
+}
 
 declare global {
   interface Window {

@@ -1,7 +1,46 @@
-import { expect, test } from "vitest";
-import { openFor } from "./breaker";
+import { beforeEach, expect, test, vi } from "vitest";
+import { breakerOpen, openFor, strike, worked } from "./breaker";
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+beforeEach(() => {
+  const kept = new Map<string, string>();
+  vi.stubGlobal("localStorage", {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => kept.set(key, value),
+  });
+});
 
 test("the breaker stays open longer with every failure, up to a day", () => {
-  expect([1, 2, 3].map(openFor)).toEqual([60_000, 120_000, 240_000]);
-  expect(openFor(1_000)).toBe(24 * 3_600_000);
+  expect([1, 2, 3].map(openFor)).toEqual([MINUTE, 2 * MINUTE, 4 * MINUTE]);
+  expect(openFor(1_000)).toBe(DAY);
+});
+
+test("a failure opens it for a while, and the next one for longer", () => {
+  expect(breakerOpen(0)).toBe(false);
+  strike(0);
+  expect(breakerOpen(MINUTE - 1)).toBe(true);
+  expect(breakerOpen(MINUTE)).toBe(false);
+  strike(MINUTE);
+  expect(breakerOpen(3 * MINUTE - 1)).toBe(true);
+  expect(breakerOpen(3 * MINUTE)).toBe(false);
+});
+
+test("a client that has worked, or has not failed for long, begins anew", () => {
+  strike(0);
+  worked();
+  expect(breakerOpen(0)).toBe(false);
+  strike(0);
+  strike(30 * DAY);
+  expect(breakerOpen(30 * DAY + MINUTE)).toBe(false);
+});
+
+test("where storage is blocked, the breaker lasts as long as the page", () => {
+  const blocked = () => {
+    throw new DOMException("blocked", "SecurityError");
+  };
+  vi.stubGlobal("localStorage", { getItem: blocked, setItem: blocked });
+  strike(0);
+  expect(breakerOpen(1)).toBe(true);
 });

@@ -4,6 +4,8 @@ import { remember, settings } from "./settings";
 const FIRST_MS = 60_000;
 /** The longest that it stays open. */
 const MOST_MS = 24 * 3_600_000;
+/** Failures that are further apart than this are not in a row, in milliseconds. */
+const APART_MS = 7 * MOST_MS;
 
 /** Whether the client has failed so recently that it stays out of the way. It survives reloads. */
 export function breakerOpen(now: number): boolean {
@@ -12,8 +14,9 @@ export function breakerOpen(now: number): boolean {
 
 /** Counts a failure of the client itself. */
 export function strike(now: number): void {
-  const strikes = (settings().strikes ?? 0) + 1;
-  remember({ strikes, openUntil: now + openFor(strikes) });
+  const { strikes = 0, openUntil = 0 } = settings();
+  const inRow = now < openUntil + APART_MS ? strikes + 1 : 1;
+  remember({ strikes: inRow, openUntil: now + openFor(inRow) });
 }
 
 /** The client has worked: failures are no longer in a row. */

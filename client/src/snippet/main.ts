@@ -7,35 +7,43 @@ import type { Running } from "../page/main";
 import { CACHE } from "../shared/storage";
 import { isAside, type Known } from "../shared/wire";
 import { breakerOpen, strike, worked } from "./breaker";
-import { remember, settings } from "./settings";
+import { remember, SETTINGS_KEY, settings } from "./settings";
 
 const WORKER = "/edgeweave-sw.js";
+/** A client that has run for so long without an error works, in milliseconds. */
+const WORKED_MS = 60_000;
+/** A page that is never idle is not waited for longer than this after its load, in milliseconds. */
+const IDLE_MOST_MS = 2_000;
 
-const known = (globalThis as unknown as { __edgeweave: Known }).__edgeweave;
+const known = (globalThis as unknown as { __edgeweave?: Known }).__edgeweave as Known;
 const script = document.currentScript as HTMLScriptElement | null;
 const needsConsent = script?.dataset.consent === "required";
-const site = script?.dataset.site ?? known.site;
 const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
 
 let running: Promise<Running | undefined> | undefined;
-let lastReason: Reason | undefined;
+/** Why the client stays off on this page, whatever the visitor wishes. */
+let offHere: Reason | undefined;
+/** The page's Content-Security-Policy has forbidden something of ours. */
+let forbidden = false;
 
+/** Why the client takes no part now, if it does not. */
 function off(): Reason | undefined {
-  const wishes = settings();
-  if (needsConsent && !wishes.consent) return "no_consent";
-  if (wishes.disabled || wishes.consent === false) return "disabled";
-  if (!container || !isSecureContext || !site) return "no_worker";
-  if (breakerOpen(Date.now())) return "breaker_open";
-  return lastReason;
+  const { consent, disabled } = settings();
+  if (needsConsent ? !consent : consent === false) return "no_consent";
+  if (disabled) return "disabled";
+  if (!container || !isSecureContext) return "no_worker";
+  return offHere ?? (breakerOpen(Date.now()) ? "breaker_open" : undefined);
 }
 
 /** Brings in the rest of the client, once. */
-function run(): Promise<Running | undefined> {
+function run(): void {
+  if (off()) return;
   running ??= import(`${known.base}/client/${known.release}/page.js`)
     .then((page: typeof import("../page/main")) =>
       page.start({
-        ...known,
-        site: site as string,
+        base: known.base,
+        release: known.release,
+        site: script?.dataset.site ?? known.site ?? "",
         off,
         failed,
         api,
@@ -43,69 +51,76 @@ function run(): Promise<Running | undefined> {
       }),
     )
     .then((started) => {
-      worked();
+      setTimeout(() => offHere || worked(), WORKED_MS);
       return started;
     })
     .catch((error: unknown) => {
       failed(error);
       return undefined;
     });
-  return running;
 }
 
-/** The client met an error of its own: it stays out of the way, and says so. */
+/** The client met an error of its own: it stays out of the way, and says so, once. */
 function failed(error: unknown): void {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  lastReason = /content security/i.test(text) ? "content_security_policy" : "client_error";
+  if (offHere) return;
+  const about = String(error).slice(0, 200);
+  // An import that a policy forbids fails like any other; WebAssembly says so in its error.
+  offHere = forbidden || /content security/i.test(about) ? "content_security_policy" : "client_error";
   strike(Date.now());
-  const notes = [
-    { at_ms: Math.round(performance.now()), event: "error", reason: lastReason, about: text.slice(0, 200) },
-  ];
-  const traffic = { requests: {}, bytes: {}, uploaded: 0 };
-  navigator.sendBeacon?.(`${known.base}/report`, JSON.stringify({ site, release: known.release, notes, traffic }));
+  const notes = [{ at_ms: Math.round(performance.now()), event: "error", reason: offHere, about }];
+  const site = script?.dataset.site ?? known.site;
+  navigator.sendBeacon?.(`${known.base}/report`, JSON.stringify({ site, release: known.release, notes }));
+  void changed();
 }
 
-async function begin(): Promise<void> {
-  if (off() || !container) return changed();
-  const registration = await container.getRegistration("/");
-  const script = (registration?.active ?? registration?.waiting ?? registration?.installing)?.scriptURL;
-  if (script && new URL(script).pathname !== WORKER) {
-    // The site has a worker of its own: registering ours would take its place.
-    lastReason = "foreign_worker";
-    return changed();
-  }
-  container.addEventListener("message", (event) => {
-    if (isAside(event.data) && event.data.edgeweave === "wanted" && !off()) void run();
-  });
-  container.startMessages();
-  await container.register(WORKER, { scope: "/", updateViaCache: "none" });
-  container.controller?.postMessage({ edgeweave: "alive" });
-  if (document.readyState !== "complete")
-    await new Promise((loaded) => addEventListener("load", loaded, { once: true }));
-  await new Promise<unknown>((idle) =>
-    "requestIdleCallback" in window ? requestIdleCallback(idle, { timeout: 2_000 }) : setTimeout(idle, 200),
-  );
-  if (!off()) await run();
-}
-
-function start(): void {
-  begin().catch((error: unknown) => {
-    // A policy or a private window may forbid workers; the page has what it always had.
-    lastReason = "no_worker";
-    if (!(error instanceof DOMException || error instanceof TypeError)) failed(error);
-  });
-}
-
-/** What the visitor or the page wishes has changed. */
+/** Says again what the visitor, the page and the browser allow. */
 async function changed(): Promise<void> {
   (await running)?.circumstancesChanged();
   api.dispatchEvent(new CustomEvent("state", { detail: await api.stats() }));
 }
 
+/** Tells the worker that this page has the snippet: a site that drops it gets rid of the worker as well. */
+function alive(): void {
+  container?.controller?.postMessage({ edgeweave: "alive" });
+}
+
+async function begin(): Promise<void> {
+  if (off() || !container) return;
+  const registration = await container.getRegistration("/");
+  const there = (registration?.active ?? registration?.waiting ?? registration?.installing)?.scriptURL;
+  if (there && new URL(there).pathname !== WORKER) {
+    // The site has a worker of its own: registering ours would take its place.
+    offHere = "foreign_worker";
+    return;
+  }
+  await container.register(WORKER, { scope: "/", updateViaCache: "none" });
+  // A page that is only being prepared may never be looked at (https://developer.mozilla.org/docs/Web/API/Document/prerendering).
+  if ("prerendering" in document && document.prerendering) await next(document, "prerenderingchange");
+  if (document.readyState !== "complete") await next(window, "load");
+  // Safari has no `requestIdleCallback`.
+  await new Promise<unknown>((idle) =>
+    "requestIdleCallback" in window ? requestIdleCallback(idle, { timeout: IDLE_MOST_MS }) : setTimeout(idle, 200),
+  );
+  run();
+}
+
+function next(target: EventTarget, event: string): Promise<Event> {
+  return new Promise((happened) => target.addEventListener(event, happened, { once: true }));
+}
+
+function start(): void {
+  begin()
+    .catch(() => {
+      // A policy, a private window or a missing worker file: the page has what it always had.
+      offHere ??= "no_worker";
+    })
+    .then(changed);
+}
+
 async function stop(): Promise<void> {
   await changed();
   const registration = await container?.getRegistration("/");
-  if (registration?.active?.scriptURL.endsWith(WORKER)) await registration.unregister();
+  if (registration?.active?.scriptURL.includes(WORKER)) await registration.unregister();
 }
 
 const none = { cache: 0, peers: 0, supernode: 0, origin: 0 };
@@ -143,8 +158,9 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
     };
   },
   async purge(): Promise<void> {
-    (await running)?.forget();
-    await globalThis.caches?.delete(CACHE);
+    const client = await running;
+    if (client) await client.forget();
+    else await globalThis.caches?.delete(CACHE);
   },
   async recorder() {
     const notes = await (await running)?.notes();
@@ -155,5 +171,19 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
 
 if (!window.edgeweave && known) {
   window.edgeweave = api;
+  container?.addEventListener("message", ({ data }) => {
+    if (!isAside(data)) return;
+    if (data.edgeweave === "who") alive();
+    // A request waits: this cannot be put off until the page is idle.
+    if (data.edgeweave === "wanted") run();
+  });
+  container?.startMessages();
+  alive();
+  // Another tab has changed the visitor's wishes.
+  window.addEventListener("storage", ({ key }) => key === SETTINGS_KEY && void changed());
+  document.addEventListener("securitypolicyviolation", ({ blockedURI }) => {
+    forbidden ||= blockedURI.startsWith(known.base);
+    if (forbidden && offHere === "client_error") offHere = "content_security_policy";
+  });
   start();
 }

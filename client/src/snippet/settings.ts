@@ -10,13 +10,15 @@ export interface Settings {
   openUntil?: number;
 }
 
-const KEY = "edgeweave";
+/** The name under which they are kept. */
+export const SETTINGS_KEY = "edgeweave";
+
 let fallback: Settings = {};
 
 /** Reads the settings. Browsers that block storage throw on mere access: then they last as long as the page. */
 export function settings(): Settings {
   try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "{}") as Settings;
+    return JSON.parse(localStorage.getItem(SETTINGS_KEY) ?? "{}") as Settings;
   } catch {
     return fallback;
   }
@@ -26,7 +28,7 @@ export function settings(): Settings {
 export function remember(change: Settings): void {
   fallback = { ...settings(), ...change };
   try {
-    localStorage.setItem(KEY, JSON.stringify(fallback));
+    localStorage.setItem(SETTINGS_KEY, JSON.stringify(fallback));
   } catch {
     // They last as long as the page.
   }
