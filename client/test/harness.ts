@@ -41,6 +41,8 @@ export interface Origin {
   contents: Map<string, Content>;
   /** Paths that were asked for, in order. */
   asked: string[];
+  /** Waits before it answers for a path. */
+  delay: (path: string) => Promise<void>;
   /** Answers instead of the content when it returns true. */
   fault: (request: IncomingMessage, response: ServerResponse) => boolean;
   close(): Promise<void>;
@@ -83,12 +85,14 @@ export async function startOrigin(contents: Record<string, Content>): Promise<Or
     url: "",
     contents: new Map(Object.entries(contents)),
     asked: [],
+    delay: () => Promise.resolve(),
     fault: () => false,
     close: () => new Promise((closed) => server.close(() => closed()) && server.closeAllConnections()),
   };
-  const server: Server = createServer((request, response) => {
+  const server: Server = createServer(async (request, response) => {
     const path = request.url?.split("?")[0] ?? "/";
     origin.asked.push(path);
+    await origin.delay(path);
     if (origin.fault(request, response)) return;
     const content = origin.contents.get(path);
     if (!content) return void response.writeHead(404).end("not found");
@@ -157,7 +161,15 @@ export interface Visitor {
   leave(): Promise<void>;
 }
 
-export async function arrive(options: { flags?: string[]; script?: string } = {}): Promise<Visitor> {
+export interface ArriveOptions {
+  /** More flags for the browser. */
+  flags?: string[];
+  /** A script that runs in every page before its own. */
+  script?: string;
+}
+
+/** A visitor comes, with a browser and a profile of its own. */
+export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
   const profile = await mkdtemp(join(tmpdir(), "edgeweave-test-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
@@ -170,6 +182,8 @@ export async function arrive(options: { flags?: string[]; script?: string } = {}
   page.on("pageerror", (error) => errors.push(error.message));
 
   async function stats(): Promise<Stats> {
+    // The snippet is loaded at the browser's convenience.
+    await page.waitForFunction(() => "edgeweave" in globalThis, undefined, { timeout: PATIENCE_MS });
     return page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.stats());
   }
   async function notes(): Promise<Note[]> {

@@ -18,6 +18,9 @@ const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
 /// deserve a warning.
 const LONGEST_GUESS: Duration = Duration::from_secs(24 * 3600);
 
+/// The directives that say for how long an answer is fresh.
+const LIFETIMES: [&str; 2] = ["s-maxage", "max-age"];
+
 /// How fresh an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Freshness {
@@ -69,8 +72,7 @@ pub(crate) fn judge(
         return Err(Reason::NotCacheable);
     }
     let lifetime = lifetime(headers, &control, &kind, unix_ms, rules).ok_or(Reason::NotCacheable)?;
-    let age = values(headers, "age").next().and_then(|age| age.trim().parse().ok()).unwrap_or(0);
-    let left = lifetime.saturating_sub(Duration::from_secs(age));
+    let left = lifetime.saturating_sub(age(headers, unix_ms));
     if lifetime < SHORTEST_LIFETIME || left.is_zero() {
         return Err(Reason::NotCacheable);
     }
@@ -86,7 +88,12 @@ fn lifetime(
     rules: &AdmissionRules,
 ) -> Option<Duration> {
     let by_rule = lifetime_by_rule(headers, control, unix_ms);
-    let is_explicit = ["s-maxage", "max-age", "immutable"].iter().any(|name| control.has(name))
+    let has = |name: &&str| control.has(name);
+    // What is there and cannot be read means that the answer is stale (RFC 9111, section 4.2.1).
+    if LIFETIMES.iter().filter(|name| has(name)).any(|name| control.seconds(name).is_none()) {
+        return None;
+    }
+    let is_explicit = LIFETIMES.iter().any(has)
         || values(headers, "expires").next().is_some()
         // Without Cache-Control this means `no-cache` (RFC 9111, section 5.4).
         || (control.0.is_empty() && list(headers, "pragma").any(|word| word == "no-cache"));
@@ -124,6 +131,22 @@ fn lifetime_by_rule(headers: &Headers, control: &Control, unix_ms: u64) -> Durat
     }
     let request = http::Request::new(());
     CachePolicy::new_options(&request, &response, now, CacheOptions::default()).time_to_live(now)
+}
+
+/// How old an answer is when it arrives (RFC 9111, section 4.2.3): what caches on its way say, or what its date says.
+fn age(headers: &Headers, unix_ms: u64) -> Duration {
+    let seconds = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A number that is too large for anybody still is a number.
+        is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+    };
+    let told = values(headers, "age").filter_map(|value| seconds(value.trim())).max();
+    let date = values(headers, "date").find_map(|value| httpdate::parse_http_date(value.trim()).ok());
+    let now = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms));
+    let apparent = date.zip(now).and_then(|(date, now)| now.duration_since(date).ok());
+    // Dates are in whole seconds.
+    let apparent = apparent.map(|age| Duration::from_secs(age.as_secs()));
+    told.max(apparent).unwrap_or_default()
 }
 
 /// RFC 9111, section 4.2.4, and the directive of RFC 5861 where it asks for less than the site's rules.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use edgeweave_protocol::limits::{
-    MAX_ADMITTED, MAX_ASSET_BYTES, MAX_TO_PEER_BYTES, MAX_URL_BYTES, PIECE_BYTES,
-};
+use edgeweave_protocol::limits::{MAX_ADMITTED, MAX_ASSET_BYTES, MAX_TO_PEER_BYTES, PIECE_BYTES};
 use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::{AssetId, Digest, Reason, Timestamp};
 use rand::Rng;
@@ -15,6 +13,7 @@ use crate::fetches::Task;
 use crate::io::{Content, Fetched, Output};
 use crate::manifest::{Admission, Upkeep};
 use crate::session::Member;
+use crate::sightings::Witness;
 
 /// The largest asset that can be admitted, in bytes: one message has to tell the digests of all its pieces.
 const MOST_BYTES: u64 = {
@@ -30,25 +29,28 @@ pub(crate) const REFUSED_FOR: Duration = Duration::from_secs(600);
 /// The same when its origin could not be reached or failed: that passes.
 pub(crate) const FAILED_FOR: Duration = Duration::from_secs(30);
 
+/// The status of an origin that will answer later.
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// Whether an origin has not said what it has, because it could not.
 pub(crate) fn has_failed(outcome: &Result<Fetched, Reason>) -> bool {
-    matches!(outcome, Err(Reason::OriginUnreachable) | Ok(Fetched { status: 500.., .. }))
+    matches!(outcome, Err(Reason::OriginUnreachable) | Ok(Fetched { status: TOO_MANY_REQUESTS | 500.., .. }))
 }
 
 impl Coordinator {
     /// A visitor has seen a URL.
-    pub(crate) fn sighted(&mut self, now: Timestamp, visitor: u32, url: &str) {
-        if let Some(entry) = self.manifest.by_url(url).and_then(|id| self.manifest.get_mut(id)) {
-            entry.used_at = now;
-            return;
+    pub(crate) fn sighted(&mut self, now: Timestamp, by: Witness, url: &str) {
+        if let Some(id) = self.manifest.by_url(url) {
+            return self.used(now, id);
         }
         if !self.setup.policy.enabled || self.refused.contains(now, url) || self.fetches.contains(url) {
             return;
         }
         if let Err(reason) = admission::judge_url(url, &self.setup.origins) {
-            return self.refuse(now, url, reason, REFUSED_FOR);
+            // Pages load much from elsewhere: what can be told from the URL alone need not be remembered.
+            return *self.counts.refusals.entry(reason).or_default() += 1;
         }
-        if self.sightings.add(now, url, visitor, self.setup.admission.sightings) {
+        if self.sightings.add(now, url, by, self.setup.admission.sightings) {
             self.fetches.push(url, Task::Consider);
         }
     }
@@ -166,7 +168,8 @@ impl Coordinator {
     /// An asset may be neither used nor served any more; returns its URL.
     pub(crate) fn remove(&mut self, now: Timestamp, id: AssetId, reason: Reason) -> Option<Box<str>> {
         let entry = self.manifest.remove(now, id)?;
-        for holder in self.directory.drop_asset(id) {
+        let sharing = self.directory.drop_asset(id);
+        for holder in sharing.into_iter().chain(self.keepers.drop_asset(id)) {
             if let Some(Member { holdings, .. }) = self.sessions.member_mut(holder) {
                 holdings.remove(id);
             }
@@ -178,9 +181,7 @@ impl Coordinator {
 
     /// A URL is not admitted, and is not considered again for a while.
     fn refuse(&mut self, now: Timestamp, url: &str, reason: Reason, wait: Duration) {
-        if url.len() <= MAX_URL_BYTES {
-            self.refused.insert(now, url, wait);
-        }
+        self.refused.insert(now, url, wait);
         *self.counts.refusals.entry(reason).or_default() += 1;
     }
 
@@ -188,6 +189,7 @@ impl Coordinator {
     pub(crate) fn purge(&mut self, now: Timestamp, url: &str) {
         self.fetches.give_up(url);
         self.refused.remove(url);
+        self.sightings.remove(url);
         if let Some(id) = self.manifest.by_url(url) {
             self.remove(now, id, Reason::Purged);
         }
@@ -197,6 +199,7 @@ impl Coordinator {
     pub(crate) fn purge_all(&mut self, now: Timestamp) {
         self.fetches.give_up_all();
         self.refused.clear();
+        self.sightings.clear();
         let all: Vec<AssetId> = self.manifest.ids().collect();
         all.into_iter().for_each(|id| _ = self.remove(now, id, Reason::Purged));
     }

@@ -1,4 +1,4 @@
-//! Who holds what.
+//! Who holds what: one directory for those who share it, one for those who do not.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,11 @@ impl Directory {
     /// Forgets an asset; returns who held it.
     pub(crate) fn drop_asset(&mut self, asset: AssetId) -> Vec<SessionId> {
         self.holders.remove(&asset).unwrap_or_default()
+    }
+
+    /// Whether somebody holds an asset.
+    pub(crate) fn has(&self, asset: AssetId) -> bool {
+        self.holders.contains_key(&asset)
     }
 
     /// The holders of an asset, in the order of their numbers.

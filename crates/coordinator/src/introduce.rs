@@ -114,9 +114,7 @@ impl Coordinator {
         let mut known = BTreeSet::new();
         assets.retain(|asset| known.insert(*asset));
         for asset in &assets {
-            if let Some(entry) = self.manifest.get_mut(*asset) {
-                entry.used_at = now;
-            }
+            self.used(now, *asset);
         }
         let missing = self.introduce(now, id, &assets);
         if !missing.is_empty() {
@@ -274,6 +272,7 @@ impl Coordinator {
         let holds: AssetSet =
             assets.iter().copied().filter(|asset| holding.holdings.contains(*asset)).collect();
         let (asking, holding) = (asking.peer, holding.peer);
+        self.activity.introductions += 1;
         self.bind(asker, holder, Bond::Together(now));
         self.out.send(holder, ToPeer::Introduce { peer: asking, offers: false, holds: AssetSet::new() });
         self.out.send(asker, ToPeer::Introduce { peer: holding, offers: true, holds });
@@ -304,6 +303,10 @@ impl Coordinator {
         let Some(other) = self.acquaintance(id, peer) else { return };
         let network = |session| self.sessions.get(session).and_then(|session| session.place.network);
         let (here, there) = (network(id), network(other));
+        match outcome {
+            Meeting::Opened(_) => self.activity.met += 1,
+            Meeting::Failed(reason) => *self.activity.failed.entry(reason).or_default() += 1,
+        }
         match outcome {
             Meeting::Opened(_) => {
                 self.standing.met(here, there, HasOpened::Yes);
@@ -342,6 +345,7 @@ impl Coordinator {
         match fault {
             None => self.bind(id, other, Bond::Together(now)),
             Some(fault) => {
+                *self.activity.faults.entry(fault).or_default() += 1;
                 if let Some((accuser, accused)) = self.identities(id, other) {
                     self.standing.accuse(now, accuser, accused, fault);
                 }

@@ -59,6 +59,23 @@ pub struct Counts {
     pub refusals: BTreeMap<Reason, u64>,
 }
 
+/// What passed between peers, for the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Peers that hold something of an admitted asset and share it.
+    pub holders: u32,
+    /// Signals relayed since the coordinator was made.
+    pub signals: u64,
+    /// Pairs of peers that were told to meet.
+    pub introductions: u64,
+    /// How often a peer said that a channel had opened.
+    pub met: u64,
+    /// How often a peer said that a channel did not open, by reason.
+    pub failed: BTreeMap<Reason, u64>,
+    /// How often a peer let a neighbour go for a fault, by reason.
+    pub faults: BTreeMap<Reason, u64>,
+}
+
 /// A session's number, chosen by the body; it may be used again after [`Input::Closed`].
 pub type SessionId = u32;
 

@@ -32,17 +32,17 @@ mod session;
 mod sightings;
 mod standing;
 
-use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::message::ToPeer;
 use edgeweave_protocol::policy::Policy;
+use edgeweave_protocol::{AssetId, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use self::directory::Directory;
 use self::fetches::Fetches;
 use self::introduce::Wants;
-pub use self::io::{AdmissionRules, Counts, Input, Output, SessionId, Setup};
+pub use self::io::{Activity, AdmissionRules, Counts, Input, Output, SessionId, Setup};
 use self::manifest::Manifest;
 use self::out::Out;
 use self::session::Sessions;
@@ -57,7 +57,10 @@ pub struct Coordinator {
     rng: StdRng,
     out: Out,
     sessions: Sessions,
+    /// Who shares what.
     directory: Directory,
+    /// Who holds what for itself alone.
+    keepers: Directory,
     wants: Wants,
     standing: Standing,
     sightings: Sightings,
@@ -65,6 +68,7 @@ pub struct Coordinator {
     fetches: Fetches,
     manifest: Manifest,
     counts: Counts,
+    activity: Activity,
     /// The latest time that was told.
     latest: Timestamp,
 }
@@ -80,6 +84,7 @@ impl Coordinator {
             out: Out::default(),
             sessions: Sessions::default(),
             directory: Directory::default(),
+            keepers: Directory::default(),
             wants: Wants::default(),
             standing: Standing::default(),
             sightings: Sightings::default(),
@@ -87,6 +92,7 @@ impl Coordinator {
             fetches: Fetches::default(),
             manifest,
             counts: Counts::default(),
+            activity: Activity::default(),
             latest: now,
         }
     }
@@ -131,6 +137,16 @@ impl Coordinator {
     /// What has been counted; the node's API and metrics show it.
     pub fn counts(&self) -> Counts {
         Counts { crowd: self.sessions.crowd(), assets: self.manifest.len() as u32, ..self.counts.clone() }
+    }
+
+    /// What has passed between peers.
+    pub fn activity(&self) -> Activity {
+        Activity { holders: self.sessions.holders(), ..self.activity.clone() }
+    }
+
+    /// How many peers hold something of an asset and share it.
+    pub fn holders(&self, asset: AssetId) -> u32 {
+        self.directory.holders(asset).len() as u32
     }
 
     fn set_policy(&mut self, now: Timestamp, policy: Policy) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::limits::{MESSAGE_BURST, MESSAGES_PER_SECOND};
+use serde_json::value::RawValue;
 
 /// How many messages are allowed at once, and then in the long run.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +18,18 @@ pub(crate) struct Rate {
 /// Everything but signals.
 pub(crate) const MESSAGES: Rate = Rate { burst: MESSAGE_BURST, per_second: MESSAGES_PER_SECOND };
 
-/// Signals. A signal costs the node a look-up and a copy, and the receiving engine drops those of strangers, so they
-/// are allowed far more freely than messages that make the node search or fetch. The limit is well above what one
-/// connection of a load test sends, and keeps one session from taking the whole thread.
-pub(crate) const SIGNALS: Rate = Rate { burst: 4_000, per_second: 2_000 };
+/// Signals. They cost the node little, and a peer that meets many others at once says dozens of candidates to each. The
+/// limit is below what would fill the other's outbox: nobody can have another thrown out as a slow reader.
+pub(crate) const SIGNALS: Rate = Rate { burst: 1_000, per_second: 100 };
+
+/// Bytes of a signal that cost as much as a short one.
+const SIGNAL_BYTES: usize = 4096;
+
+/// What a signal costs.
+pub(crate) fn signal_cost(signal: &RawValue) -> u32 {
+    // A message's length is limited far below 32 bits.
+    1 + (signal.get().len() / SIGNAL_BYTES) as u32
+}
 
 /// URLs that a session may sight: a rich page has hundreds at once. Further ones are passed over, so that nobody can
 /// fill the table of sightings, or keep the fetcher busy, alone.

@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) upkeep: Upkeep,
     /// When a peer last had to do with it.
     pub(crate) used_at: Timestamp,
+    /// When the origin last said something of it, or failed to.
+    pub(crate) checked_at: Timestamp,
     /// Visitors whose own copy differs.
     pub(crate) doubters: Vec<u32>,
 }
@@ -64,6 +66,11 @@ pub(crate) struct Upkeep {
 impl Entry {
     pub(crate) fn asset(&self) -> &Asset {
         &self.asset
+    }
+
+    /// Whether nothing is planned to keep it fresh.
+    pub(crate) fn rests(&self) -> bool {
+        self.check_at.is_none()
     }
 
     /// The asset as it is told at a time.
@@ -200,6 +207,7 @@ impl Manifest {
             check_at,
             upkeep,
             used_at: now,
+            checked_at: now,
             doubters,
         };
         self.entries.insert(id, entry);

@@ -11,8 +11,9 @@ use rand::Rng;
 use crate::Coordinator;
 use crate::introduce::Delivered;
 use crate::io::{Output, Place, SessionId};
-use crate::limits::{CHANGES_A_MESSAGE, MESSAGES, SIGHTINGS, SIGNALS, UNREADABLE_COST};
+use crate::limits::{CHANGES_A_MESSAGE, MESSAGES, SIGHTINGS, SIGNALS, UNREADABLE_COST, signal_cost};
 use crate::session::{MAX_SESSIONS, Member, Session, Stage};
+use crate::sightings::Witness;
 
 /// What a peer says of itself.
 struct Hello {
@@ -43,6 +44,7 @@ impl Coordinator {
         let Some(session) = self.sessions.remove(id) else { return };
         for asset in session.member().iter().flat_map(|member| member.holdings.iter()) {
             self.directory.remove(asset, id);
+            self.keepers.remove(asset, id);
         }
         self.say_gone(&session);
     }
@@ -68,7 +70,7 @@ impl Coordinator {
     pub(crate) fn hear(&mut self, now: Timestamp, id: SessionId, message: ToNode) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let allowed = match &message {
-            ToNode::Signal { .. } => session.signals.take(now, SIGNALS, 1),
+            ToNode::Signal { signal, .. } => session.signals.take(now, SIGNALS, signal_cost(signal)),
             _ => session.messages.take(now, MESSAGES, 1),
         };
         if !allowed {
@@ -92,7 +94,10 @@ impl Coordinator {
             (Stage::Joined(member), ToNode::Signal { to, signal }) => {
                 let from = member.peer;
                 match self.sessions.by_peer(to) {
-                    Some(other) => self.out.send(other, ToPeer::Signal { from, signal: Cow::Owned(signal) }),
+                    Some(other) => {
+                        self.activity.signals += 1;
+                        self.out.send(other, ToPeer::Signal { from, signal: Cow::Owned(signal) });
+                    }
                     None => self.out.send(id, ToPeer::Gone { peer: to }),
                 }
             }
@@ -153,9 +158,7 @@ impl Coordinator {
         let Stage::Joined(member) = &session.stage else { return };
         // Runs are short to say and can be a million long: what is not admitted is not even looked at.
         let gone: Vec<AssetId> = member.holdings.iter().filter(|asset| remove.contains(*asset)).collect();
-        let mut came: Vec<AssetId> = if !member.shares {
-            Vec::new()
-        } else if add.len() <= self.manifest.len() {
+        let mut came: Vec<AssetId> = if add.len() <= self.manifest.len() {
             add.iter().filter(|asset| self.manifest.get(*asset).is_some()).collect()
         } else {
             self.manifest.ids().filter(|asset| add.contains(*asset)).collect()
@@ -166,27 +169,30 @@ impl Coordinator {
             return self.dismiss(id, Reason::Flooding, "holdings change too often");
         }
         let Some(member) = self.sessions.member_mut(id) else { return };
+        let shares = member.shares;
+        let directory = if shares { &mut self.directory } else { &mut self.keepers };
         for asset in gone {
             member.holdings.remove(asset);
-            self.directory.remove(asset, id);
+            directory.remove(asset, id);
         }
         for asset in &came {
             member.holdings.insert(*asset);
-            self.directory.insert(*asset, id);
-            if let Some(entry) = self.manifest.get_mut(*asset) {
-                entry.used_at = now;
-            }
+            directory.insert(*asset, id);
         }
-        self.serve_wants(now, &came);
+        came.iter().for_each(|asset| self.used(now, *asset));
+        if shares {
+            self.serve_wants(now, &came);
+        }
     }
 
     fn saw(&mut self, now: Timestamp, id: SessionId, urls: Vec<Box<str>>) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let visitor = session.member().map_or(0, |member| member.visitor);
+        let by = Witness { visitor, address: session.place.address };
         let mut urls: Vec<Box<str>> = urls.into_iter().take(MAX_SEEN_URLS).collect();
         urls.retain(|_| session.sightings.take(now, SIGHTINGS, 1));
         for url in urls {
-            self.sighted(now, visitor, &url);
+            self.sighted(now, by, &url);
         }
     }
 

@@ -38,6 +38,9 @@ const GRACE_MARGIN: Duration = Duration::from_secs(10);
 /// Distinct visitors whose own copies must differ before an asset is removed.
 const DOUBTERS: usize = 3;
 
+/// Where many hold an asset, it takes a doubter for so many of them: some visitors' browsers change what they load.
+const HOLDERS_A_DOUBTER: usize = 10;
+
 /// A URL that visitors receive other bytes for than we do is not considered again for so long.
 const VISITORS_DIFFER_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -51,13 +54,28 @@ impl Coordinator {
         self.manifest.check_at(id, Some(now + wait));
     }
 
-    /// Begins the checks that are due. While nobody is there, assets go stale; the first visitor brings them back.
+    /// A peer has to do with an asset. One that was left to go stale is worth a check again.
+    pub(crate) fn used(&mut self, now: Timestamp, id: AssetId) {
+        let Some(entry) = self.manifest.get_mut(id) else { return };
+        entry.used_at = now;
+        if entry.rests() && !self.fetches.contains(&entry.asset().url) {
+            let wait = entry.fresh_until.since(now).saturating_sub(LEAST_LEAD);
+            self.manifest.check_at(id, Some(now + wait));
+        }
+    }
+
+    /// Begins the checks that are due, of assets that somebody holds or has asked for since the last: of a large site
+    /// the rest goes stale, and is checked when it is used again. So does everything while nobody is there.
     pub(crate) fn check_due(&mut self, now: Timestamp) {
         if self.sessions.crowd() == 0 {
             return;
         }
         while let Some(id) = self.manifest.take_due_check(now) {
             let Some(entry) = self.manifest.get(id) else { continue };
+            let is_held = self.directory.has(id) || self.keepers.has(id);
+            if !is_held && entry.used_at < entry.checked_at {
+                continue;
+            }
             let (url, validators) =
                 (entry.asset().url.clone(), admission::validators(&entry.asset().headers));
             self.fetches.push(&url, Task::Check(id, validators));
@@ -72,7 +90,8 @@ impl Coordinator {
         validators: &Headers,
         outcome: Result<Fetched, Reason>,
     ) {
-        let Some(entry) = self.manifest.get(id) else { return };
+        let Some(entry) = self.manifest.get_mut(id) else { return };
+        entry.checked_at = now;
         if has_failed(&outcome) {
             return self.bear(now, id);
         }
@@ -146,7 +165,8 @@ impl Coordinator {
             }
             entry.doubters.push(visitor);
             let url = entry.asset().url.clone();
-            if entry.doubters.len() >= DOUBTERS {
+            let holders = self.directory.holders(*id).len();
+            if entry.doubters.len() >= DOUBTERS.max(holders / HOLDERS_A_DOUBTER) {
                 self.remove(now, *id, Reason::VisitorsDiffer);
                 self.fetches.give_up(&url);
                 self.refused.insert(now, &url, VISITORS_DIFFER_FOR);

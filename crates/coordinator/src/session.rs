@@ -202,6 +202,12 @@ impl Sessions {
         self.peers.len() as u32
     }
 
+    /// Peers that hold something and share it.
+    pub(crate) fn holders(&self) -> u32 {
+        let members = self.slots.iter().flatten().filter_map(|session| session.member());
+        members.filter(|member| member.shares && !member.holdings.is_empty()).count() as u32
+    }
+
     /// The sessions of all peers, in the order of their numbers.
     pub(crate) fn joined(&self) -> impl Iterator<Item = SessionId> + '_ {
         let joined = |(id, slot): (usize, &Option<Box<Session>>)| {

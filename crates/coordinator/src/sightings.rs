@@ -8,8 +8,20 @@ use edgeweave_protocol::Timestamp;
 /// URLs that are remembered; past it the half that was touched longest ago is forgotten.
 const MAX_REMEMBERED: usize = 16 * 1024;
 
+/// Visitors of one address that count: people share addresses, and one of them can say to be many.
+const MAX_AN_ADDRESS: usize = 8;
+
 /// A sighting counts for so long.
 const SIGHTING_COUNTS: Duration = Duration::from_secs(24 * 3600);
+
+/// Who has seen a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Witness {
+    /// The visitor's number.
+    pub(crate) visitor: u32,
+    /// A number for the address.
+    pub(crate) address: u64,
+}
 
 /// Sightings that have not led to a fetch.
 #[derive(Debug, Default)]
@@ -20,33 +32,44 @@ pub(crate) struct Sightings {
 #[derive(Debug)]
 struct Sighted {
     /// Distinct; fewer than the threshold.
-    visitors: Vec<u32>,
+    by: Vec<Witness>,
     last: Timestamp,
 }
 
 impl Sightings {
     /// A visitor has seen a URL; true when that makes the threshold, and the URL starts from nothing then.
-    pub(crate) fn add(&mut self, now: Timestamp, url: &str, visitor: u32, threshold: u32) -> bool {
+    pub(crate) fn add(&mut self, now: Timestamp, url: &str, witness: Witness, threshold: u32) -> bool {
         if threshold <= 1 {
             return true;
         }
         if self.urls.len() >= MAX_REMEMBERED && !self.urls.contains_key(url) {
             forget_half(&mut self.urls, |sighted| sighted.last);
         }
-        let sighted =
-            self.urls.entry(url.into()).or_insert_with(|| Sighted { visitors: Vec::new(), last: now });
+        let sighted = self.urls.entry(url.into()).or_insert_with(|| Sighted { by: Vec::new(), last: now });
         if now.since(sighted.last) > SIGHTING_COUNTS {
-            sighted.visitors.clear();
+            sighted.by.clear();
         }
         sighted.last = now;
-        if !sighted.visitors.contains(&visitor) {
-            sighted.visitors.push(visitor);
+        let same_address = sighted.by.iter().filter(|other| other.address == witness.address).count();
+        let is_new = sighted.by.iter().all(|other| other.visitor != witness.visitor);
+        if is_new && same_address < MAX_AN_ADDRESS {
+            sighted.by.push(witness);
         }
-        let enough = sighted.visitors.len() >= threshold as usize;
+        let enough = sighted.by.len() >= threshold as usize;
         if enough {
             self.urls.remove(url);
         }
         enough
+    }
+
+    /// Forgets who has seen a URL.
+    pub(crate) fn remove(&mut self, url: &str) {
+        self.urls.remove(url);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.urls.clear();
     }
 
     /// How many URLs are remembered.
@@ -99,16 +122,34 @@ fn forget_half<T>(map: &mut BTreeMap<Box<str>, T>, time: impl Fn(&T) -> Timestam
 mod tests {
     use super::*;
 
+    fn by(visitor: u32) -> Witness {
+        Witness { visitor, address: 7 }
+    }
+
     #[test]
     fn it_takes_distinct_visitors() {
         let now = Timestamp::ZERO;
         let mut sightings = Sightings::default();
-        assert!(!sightings.add(now, "a", 1, 2));
-        assert!(!sightings.add(now, "a", 1, 2));
-        assert!(!sightings.add(now, "b", 2, 2));
-        assert!(sightings.add(now, "a", 2, 2));
-        assert!(!sightings.add(now + 2 * SIGHTING_COUNTS, "b", 3, 2));
-        assert!(sightings.add(now, "c", 1, 1));
+        assert!(!sightings.add(now, "a", by(1), 2));
+        assert!(!sightings.add(now, "a", by(1), 2));
+        assert!(!sightings.add(now, "b", by(2), 2));
+        assert!(sightings.add(now, "a", by(2), 2));
+        assert!(!sightings.add(now + 2 * SIGHTING_COUNTS, "b", by(3), 2));
+        assert!(sightings.add(now, "c", by(1), 1));
+    }
+
+    #[test]
+    fn one_address_is_no_crowd() {
+        let mut sightings = Sightings::default();
+        let threshold = 2 * MAX_AN_ADDRESS as u32;
+        assert!((0..1_000).all(|visitor| !sightings.add(Timestamp::ZERO, "a", by(visitor), threshold)));
+        let elsewhere = |visitor| Witness { visitor, address: u64::from(visitor) };
+        assert!((2_000..2_010).any(|visitor| sightings.add(
+            Timestamp::ZERO,
+            "a",
+            elsewhere(visitor),
+            threshold
+        )));
     }
 
     #[test]
@@ -117,7 +158,7 @@ mod tests {
         let mut refused = Refused::default();
         for n in 0..3 * MAX_REMEMBERED as u64 {
             let now = Timestamp::from_micros(n);
-            sightings.add(now, &n.to_string(), 1, 2);
+            sightings.add(now, &n.to_string(), by(1), 2);
             refused.insert(now, &n.to_string(), Duration::from_secs(600));
         }
         assert!(sightings.len() <= MAX_REMEMBERED && refused.until.len() <= MAX_REMEMBERED);

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use common::{Page, headers_of, hello, image, page, rules, setup, swarm, swarm_with, url};
 use edgeweave_coordinator::Input;
+use edgeweave_coordinator::io::Place;
 use edgeweave_protocol::limits::MAX_ADMITTED;
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{AssetId, Reason};
+
+const OLD: &str = "Fri, 15 Jan 2010 07:00:00 GMT";
 
 #[test]
 fn a_url_is_admitted_when_enough_visitors_saw_it_and_two_fetches_agree() {
@@ -35,6 +38,23 @@ fn a_url_is_admitted_when_enough_visitors_saw_it_and_two_fetches_agree() {
 }
 
 #[test]
+fn one_address_is_no_crowd() {
+    let mut ten = setup();
+    ten.admission = rules(10);
+    let mut swarm = swarm_with(ten).serving("/a.png", image()).serving("/b.png", image());
+    for session in 0..50 {
+        swarm.join_at(session, Place { address: 7, ..Place::default() });
+        swarm.see(session, &["/a.png"]);
+    }
+    assert_eq!(swarm.fetched(), []);
+    for session in 50..60 {
+        swarm.join_at(session, Place { address: u64::from(session), ..Place::default() });
+        swarm.see(session, &["/b.png"]);
+    }
+    assert_eq!(swarm.fetched().len(), 2);
+}
+
+#[test]
 fn what_is_not_public_is_never_admitted() {
     let kind = ("content-type", "image/png");
     let long = ("cache-control", "public, max-age=600");
@@ -54,6 +74,17 @@ fn what_is_not_public_is_never_admitted() {
         (page(&[kind, ("cache-control", "max-age=0")]), Reason::NotCacheable),
         (page(&[kind, ("cache-control", "max-age=4")]), Reason::NotCacheable),
         (page(&[kind, ("cache-control", "max-age=60"), ("age", "60")]), Reason::NotCacheable),
+        (
+            page(&[kind, ("cache-control", "max-age=60"), ("age", "99999999999999999999")]),
+            Reason::NotCacheable,
+        ),
+        (page(&[kind, ("cache-control", "max-age=60"), ("date", OLD)]), Reason::NotCacheable),
+        (page(&[kind, ("cache-control", "max-age"), ("last-modified", OLD)]), Reason::NotCacheable),
+        (page(&[kind, ("cache-control", "max-age=soon"), ("last-modified", OLD)]), Reason::NotCacheable),
+        (
+            page(&[kind, ("cache-control", "max-age=60, x=\"\u{e9}\""), ("last-modified", OLD)]),
+            Reason::NotCacheable,
+        ),
         (page(&[kind, ("expires", "0")]), Reason::NotCacheable),
         (page(&[("content-type", "application/json")]), Reason::NotCacheable),
         (page(&[("content-type", "text/html"), long]), Reason::NotCacheable),
@@ -108,6 +139,13 @@ fn a_refusal_is_remembered_for_a_while() {
     assert_eq!(swarm.admitted("/b.png"), None);
     swarm.run(Duration::from_secs(31));
     swarm.admit(1, "/b.png");
+    for status in [429, 503] {
+        swarm.set("/c.png", Page { status, ..image() });
+        swarm.see(1, &["/c.png"]);
+        swarm.run(Duration::from_secs(31));
+    }
+    swarm.set("/c.png", image());
+    swarm.admit(1, "/c.png");
 }
 
 #[test]
@@ -121,28 +159,36 @@ fn freshness_is_the_origins() {
         (
             vec![
                 css,
-                ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
-                ("expires", "Fri, 15 Jan 2027 09:00:00 GMT"),
+                ("date", "Fri, 15 Jan 2027 08:00:01 GMT"),
+                ("expires", "Fri, 15 Jan 2027 09:00:01 GMT"),
             ],
             3600,
         ),
         (
             vec![
                 css,
-                ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
-                ("last-modified", "Fri, 15 Jan 2027 07:00:00 GMT"),
+                ("date", "Fri, 15 Jan 2027 08:00:01 GMT"),
+                ("last-modified", "Fri, 15 Jan 2027 07:00:01 GMT"),
             ],
             360,
         ),
         (
             vec![
                 css,
-                ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+                ("date", "Fri, 15 Jan 2027 08:00:01 GMT"),
                 ("last-modified", "Fri, 15 Jan 2010 07:00:00 GMT"),
             ],
             86400,
         ),
         (vec![css, ("cache-control", "public")], 60),
+        // An answer is as old as its date, whatever caches say, and however the coordinator's clock began.
+        (vec![css, ("cache-control", "max-age=600"), ("date", "Fri, 15 Jan 2027 07:58:01 GMT")], 480),
+        (vec![css, ("cache-control", "max-age=600"), ("date", "Fri, 15 Jan 2027 09:00:00 GMT")], 600),
+        // Guesses end after a day also where the origin says that nothing changes, but not for how long.
+        (
+            vec![css, ("cache-control", "immutable"), ("last-modified", "Fri, 15 Jan 2010 07:00:00 GMT")],
+            86400,
+        ),
         (vec![css, ("cache-control", "immutable, max-age=31536000")], 31_536_000),
         (vec![("content-type", "application/json"), ("cache-control", "max-age=30")], 30),
     ] {
@@ -205,6 +251,22 @@ fn a_purge_is_told_at_once_and_voids_what_was_begun() {
     swarm.run(Duration::from_secs(1));
     swarm.assert_all_agree();
     assert_eq!(swarm.coordinator.counts().assets, 0);
+}
+
+#[test]
+fn after_a_purge_sightings_begin_from_nothing() {
+    let mut two = setup();
+    two.admission = rules(2);
+    for purge in [Some(url("/a.png")), None] {
+        let mut swarm = swarm_with(two.clone()).serving("/a.png", image());
+        (1..=3).for_each(|session| _ = swarm.join(session));
+        swarm.see(1, &["/a.png"]);
+        swarm.tell(Input::Purge { url: purge });
+        swarm.see(2, &["/a.png"]);
+        assert_eq!(swarm.fetched(), []);
+        swarm.see(3, &["/a.png"]);
+        assert!(swarm.admitted("/a.png").is_some());
+    }
 }
 
 #[test]

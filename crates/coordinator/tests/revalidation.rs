@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Page, image, page, swarm, url};
+use common::{Page, hello, image, page, swarm, url};
 use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::{AssetId, Reason};
 
@@ -30,6 +30,7 @@ fn freshness_is_renewed_before_it_ends_by_conditional_requests() {
     let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", "max-age=60"));
     swarm.join(1);
     let a = swarm.admit(1, "/a.png");
+    swarm.hold(1, &[a]);
     swarm.run(Duration::from_secs(1));
     swarm.fetched();
     stays_fresh(&mut swarm, a, 10 * MINUTE);
@@ -45,6 +46,7 @@ fn the_same_content_without_validators_is_a_renewal_too() {
     let mut swarm = swarm().serving("/a.png", image());
     swarm.join(1);
     let a = swarm.admit(1, "/a.png");
+    swarm.hold(1, &[a]);
     swarm.run(Duration::from_secs(1));
     stays_fresh(&mut swarm, a, 5 * MINUTE);
 }
@@ -54,6 +56,7 @@ fn short_lived_assets_are_kept_fresh() {
     let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", "max-age=5"));
     swarm.join(1);
     let a = swarm.admit(1, "/a.png");
+    swarm.hold(1, &[a]);
     swarm.run(Duration::from_secs(1));
     stays_fresh(&mut swarm, a, MINUTE);
 }
@@ -93,6 +96,7 @@ fn a_failing_origin_is_borne_for_a_day() {
     let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", "max-age=60"));
     swarm.join(1);
     let a = swarm.admit(1, "/a.png");
+    swarm.hold(1, &[a]);
     swarm.run(Duration::from_secs(1));
     swarm.down = true;
     swarm.fetched();
@@ -112,6 +116,7 @@ fn a_failing_origin_is_not_borne_where_it_demands_revalidation() {
         let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", control));
         swarm.join(1);
         let a = swarm.admit(1, "/a.png");
+        swarm.hold(1, &[a]);
         let admitted = swarm.now;
         swarm.down = true;
         swarm.run(10 * MINUTE);
@@ -134,6 +139,70 @@ fn nothing_is_checked_while_nobody_is_there() {
     swarm.join(1);
     swarm.run(Duration::from_secs(1));
     assert!(swarm.told[&1].assets[&a].1 > swarm.now);
+}
+
+#[test]
+fn what_nobody_holds_or_asks_for_rests_until_it_is_used_again() {
+    let mut swarm = swarm();
+    swarm.join(1);
+    let paths: Vec<String> = (0..50).map(|n| format!("/{n}.png")).collect();
+    let ids: Vec<AssetId> = paths
+        .iter()
+        .map(|path| {
+            swarm.set(path, with_etag("\"1\"", "max-age=60"));
+            swarm.admit(1, path)
+        })
+        .collect();
+    swarm.hold(1, &ids[..1]);
+    // Each is checked once more, because somebody has just seen it.
+    swarm.run(5 * MINUTE);
+    swarm.fetched();
+    swarm.run(10 * MINUTE);
+    let fetched = swarm.fetched();
+    assert!(
+        fetched.len() >= 10 && fetched.iter().all(|(fetched, _)| **fetched == *url("/0.png")),
+        "{fetched:?}"
+    );
+
+    let is_fresh = |swarm: &common::Swarm, id| swarm.told[&1].assets[&id].1 > swarm.now;
+    assert!(is_fresh(&swarm, ids[0]) && !is_fresh(&swarm, ids[1]));
+    swarm.find(1, &ids[1..2]);
+    swarm.see(1, &["/2.png"]);
+    swarm.hold(1, &ids[3..4]);
+    let fetched: Vec<String> = swarm.fetched().into_iter().map(|(url, _)| url).collect();
+    assert_eq!(fetched, ["/1.png", "/2.png", "/3.png"].map(|path| url(path).into_string()));
+    swarm.run(Duration::from_secs(1));
+    assert!(ids[1..4].iter().all(|id| is_fresh(&swarm, *id)));
+}
+
+#[test]
+fn who_does_not_share_has_its_own_copies_kept_fresh() {
+    let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", "max-age=60"));
+    swarm.open(1);
+    let ToNode::Hello { protocol, site, release, visitor, manifest, connects, .. } = hello(1, None) else {
+        return;
+    };
+    swarm.say(1, ToNode::Hello { protocol, site, release, visitor, manifest, connects, shares: false });
+    let a = swarm.admit(1, "/a.png");
+    swarm.hold(1, &[a]);
+    swarm.run(Duration::from_secs(1));
+    stays_fresh(&mut swarm, a, 10 * MINUTE);
+    assert_eq!(swarm.coordinator.holders(a), 0);
+}
+
+#[test]
+fn it_takes_more_doubters_where_many_hold_an_asset() {
+    let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", "max-age=600"));
+    swarm.join(1);
+    let a = swarm.admit(1, "/a.png");
+    for session in 1..=50 {
+        swarm.join(session);
+        swarm.hold(session, &[a]);
+    }
+    (1..=4).for_each(|session| swarm.say(session, ToNode::Differs { assets: vec![a] }));
+    assert!(swarm.admitted("/a.png").is_some());
+    swarm.say(5, ToNode::Differs { assets: vec![a] });
+    assert_eq!(swarm.admitted("/a.png"), None);
 }
 
 #[test]

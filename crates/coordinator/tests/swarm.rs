@@ -5,8 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::{hello, image, setup, swarm, swarm_with};
-use edgeweave_coordinator::Input;
 use edgeweave_coordinator::io::Place;
+use edgeweave_coordinator::{Activity, Input};
 use edgeweave_protocol::limits::MESSAGE_BURST;
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
@@ -89,6 +89,42 @@ fn a_flooding_peer_leaves_and_others_stay() {
         swarm.say(2, ToNode::Pieces { asset: AssetId(0) });
     }
     assert!(!swarm.closed.contains_key(&2));
+}
+
+#[test]
+fn nobody_can_drown_another_in_signals() {
+    let mut swarm = swarm();
+    let (victim, other) = (swarm.join(1), swarm.join(2));
+    swarm.join(3);
+    let signal = |bytes: usize| serde_json::value::to_raw_value(&"x".repeat(bytes)).unwrap();
+    // Many candidates at once are allowed: a peer may meet many others.
+    (0..400).for_each(|_| swarm.say(2, ToNode::Signal { to: victim, signal: signal(200) }));
+    assert!(!swarm.closed.contains_key(&2));
+    swarm.forget_heard();
+    (0..2_000).for_each(|_| swarm.say(3, ToNode::Signal { to: victim, signal: signal(60_000) }));
+    assert_eq!(swarm.closed.get(&3), Some(&Reason::Flooding));
+    let heard = swarm.heard(1).len();
+    assert!(heard * 60_000 < 8 << 20, "{heard} signals of 60 kB");
+    swarm.say(1, ToNode::Signal { to: other, signal: signal(1) });
+    assert_eq!(swarm.heard(2).len(), 1);
+}
+
+#[test]
+fn what_passes_between_peers_is_counted() {
+    let mut swarm = swarm().serving("/a.png", image());
+    let (holder, seeker) = (swarm.join(1), swarm.join(2));
+    let a = swarm.admit(1, "/a.png");
+    swarm.hold(1, &[a]);
+    swarm.find(2, &[a]);
+    let signal = serde_json::value::to_raw_value("x").unwrap();
+    swarm.say(2, ToNode::Signal { to: holder, signal });
+    swarm.say(2, ToNode::Met { peer: holder, outcome: Meeting::Opened(80) });
+    swarm.say(1, ToNode::Met { peer: seeker, outcome: Meeting::Failed(Reason::ConnectFailed) });
+    swarm.say(2, ToNode::Parted { peer: holder, bytes: 0, busy_ms: 1, fault: Some(Reason::Silent) });
+    let Activity { holders, signals, introductions, met, failed, faults } = swarm.coordinator.activity();
+    assert_eq!((holders, signals, introductions, met), (1, 1, 1, 1));
+    assert_eq!((failed.get(&Reason::ConnectFailed), faults.get(&Reason::Silent)), (Some(&1), Some(&1)));
+    assert_eq!(swarm.coordinator.holders(a), 1);
 }
 
 #[test]

@@ -188,6 +188,8 @@ impl Engine {
         self.session.find_at = None;
         self.holdings.unannounce();
         self.shelf_due.get_or_insert(now);
+        // The worker answers from what it holds only while there is a session.
+        self.stats_due.get_or_insert(now);
     }
 
     fn send_find(&mut self) {

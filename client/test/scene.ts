@@ -1,0 +1,120 @@
+// A site with the snippet, a node beside it, and visitors: what most scenarios begin with.
+import { createHash } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import {
+  type ArriveOptions,
+  arrive,
+  type Content,
+  type Origin,
+  type RunningNode,
+  settle,
+  startNode,
+  startOrigin,
+  type Visitor,
+} from "./harness";
+
+export interface Scene {
+  /** The site, on an origin of its own. */
+  origin: Origin;
+  node: RunningNode;
+  /** A visitor comes; who is still there at the end is sent home. */
+  arrive(options?: ArriveOptions): Promise<Visitor>;
+  /** A visitor comes who looks at a page, and stays until it holds so many assets. */
+  seed(path: string, assets: number, options?: ArriveOptions): Promise<Visitor>;
+  close(): Promise<void>;
+}
+
+export interface SceneOptions {
+  /** What the origin has, pages without the snippet. */
+  contents: Record<string, Content>;
+  /** The site's policy, as lines of the node's configuration. */
+  policy?: string;
+  /** More attributes of the script tag. */
+  attributes?: string;
+}
+
+/** The script tag that a page needs. */
+export function snippet(node: RunningNode, attributes = ""): string {
+  return `<script async src="${node.url}/edgeweave.js" data-site="site" ${attributes}></script>`;
+}
+
+export async function scene({ contents, policy = "", attributes }: SceneOptions): Promise<Scene> {
+  const origin = await startOrigin({});
+  const folder = await mkdtemp(join(tmpdir(), "edgeweave-node-"));
+  const config = join(folder, "edgeweave.toml");
+  const lines = [
+    "allow_private_addresses = true",
+    "[admission]",
+    "sightings = 1",
+    "[policy]",
+    policy,
+    "[[sites]]",
+    'id = "site"',
+    `origins = ["${origin.url}"]`,
+  ];
+  await writeFile(config, lines.join("\n"));
+  const node = await startNode(["--config", config]);
+  const worker = Buffer.from(`importScripts("${node.url}/edgeweave-sw.js?site=site");`);
+  const noCache = { "cache-control": "no-cache" };
+  origin.contents.set("/edgeweave-sw.js", { type: "text/javascript", body: worker, headers: noCache });
+  for (const [path, content] of Object.entries(contents)) {
+    const isPage = content.type.startsWith("text/html");
+    const body = isPage
+      ? Buffer.from(content.body.toString().replace("</head>", `${snippet(node, attributes)}</head>`))
+      : content.body;
+    origin.contents.set(path, { ...content, body, headers: { ...(isPage ? noCache : {}), ...content.headers } });
+  }
+
+  const visitors: Visitor[] = [];
+  async function come(options?: ArriveOptions): Promise<Visitor> {
+    const visitor = await arrive(options);
+    visitors.push(visitor);
+    return visitor;
+  }
+  return {
+    origin,
+    node,
+    arrive: come,
+    async seed(path, assets, options) {
+      const visitor = await come(options);
+      await visitor.go(origin.url + path);
+      await settle(visitor);
+      await visitor.until(`holding ${assets} assets`, (stats) => stats.held === assets);
+      return visitor;
+    },
+    async close() {
+      await Promise.all(visitors.map((visitor) => visitor.leave()));
+      await node.kill();
+      await origin.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Every picture of the page is shown, and what the page gets for each path is what the origin has. */
+export async function expectComplete({ origin }: Scene, visitor: Visitor, paths: string[]): Promise<void> {
+  const broken = await visitor.page.evaluate(() =>
+    [...document.images].filter((image) => !image.complete || image.naturalWidth === 0).map((image) => image.src),
+  );
+  expect(broken).toEqual([]);
+  await expectBodies(origin, visitor, paths);
+  expect(visitor.errors).toEqual([]);
+}
+
+/** What the page gets for each path is what the origin has. */
+export async function expectBodies(origin: Origin, visitor: Visitor, paths: string[]): Promise<void> {
+  const expected = paths.map((path) =>
+    createHash("sha256")
+      .update(origin.contents.get(path)?.body ?? "")
+      .digest("hex"),
+  );
+  expect(await visitor.bodies(paths)).toEqual(expected);
+}
+
+/** The reasons in a visitor's flight recorder. */
+export async function reasons(visitor: Visitor): Promise<(string | undefined)[]> {
+  return (await visitor.notes()).map((note) => note.reason);
+}
