@@ -72,8 +72,7 @@ test(
         .digest("hex"),
     );
     expect(await third.bodies(PICTURES)).toEqual(expected);
-    const stats = await third.stats();
-    expect(stats.bytes.peers).toBeGreaterThanOrEqual(1_500_054);
+    await third.until("served by peers", (stats) => stats.bytes.peers >= 1_500_054);
     expect(third.errors).toEqual([]);
   },
 );
