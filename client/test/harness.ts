@@ -51,20 +51,25 @@ export interface Origin {
 /** Bytes of a bitmap's header; pixels follow. */
 const BITMAP_HEADER_BYTES = 54;
 
+/** The most pixels in a row of a bitmap: browsers decode none that is higher or wider than 65,535. */
+const BITMAP_WIDTH_MOST = 1024;
+
 /** A bitmap of a given size in bytes (54 and a multiple of 4), whose pixels look like nothing and are always the same. */
 export function picture(size: number, flavour = 1): Buffer {
-  const rows = (size - BITMAP_HEADER_BYTES) / 4;
+  const pixels = (size - BITMAP_HEADER_BYTES) / 4;
+  let width = Math.min(pixels, BITMAP_WIDTH_MOST);
+  while (pixels % width > 0) width -= 1;
   const bytes = Buffer.alloc(size);
-  // One pixel a row, padded to four bytes (https://en.wikipedia.org/wiki/BMP_file_format).
+  // Four bytes a pixel, so that rows need no padding (https://en.wikipedia.org/wiki/BMP_file_format).
   bytes.write("BM");
   bytes.writeUInt32LE(size, 2);
   bytes.writeUInt32LE(BITMAP_HEADER_BYTES, 10);
   bytes.writeUInt32LE(40, 14);
-  bytes.writeInt32LE(1, 18);
-  bytes.writeInt32LE(rows, 22);
+  bytes.writeInt32LE(width, 18);
+  bytes.writeInt32LE(pixels / width, 22);
   bytes.writeUInt16LE(1, 26);
-  bytes.writeUInt16LE(24, 28);
-  bytes.writeUInt32LE(rows * 4, 34);
+  bytes.writeUInt16LE(32, 28);
+  bytes.writeUInt32LE(pixels * 4, 34);
   let state = flavour;
   for (let at = BITMAP_HEADER_BYTES; at < size; at += 1) {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
@@ -76,7 +81,9 @@ export function picture(size: number, flavour = 1): Buffer {
 /** A page that shows pictures. */
 export function pageOf(pictures: string[], more = ""): Content {
   const images = pictures.map((src) => `<img src="${src}" alt="">`).join("\n");
-  const body = `<!doctype html><html><head><title>Pictures</title>${more}</head><body>${images}</body></html>`;
+  // Browsers ask for an icon, and complain when there is none.
+  const head = `<title>Pictures</title><link rel="icon" href="data:,">${more}`;
+  const body = `<!doctype html><html><head>${head}</head><body>${images}</body></html>`;
   return { type: "text/html; charset=utf-8", body: Buffer.from(body) };
 }
 
@@ -148,8 +155,12 @@ export async function startNode(words: string[]): Promise<RunningNode> {
 /** A visitor's browser. */
 export interface Visitor {
   context: BrowserContext;
+  /** The tab that the visitor looks at. */
   page: Page;
+  /** What went wrong in its tabs: uncaught errors, and errors in the console. */
   errors: string[];
+  /** Opens another tab, and looks at that from now on: the one before goes on leading. */
+  tab(): Promise<void>;
   /** Goes to a page, and waits until it is loaded. */
   go(url: string): Promise<void>;
   stats(): Promise<Stats>;
@@ -177,38 +188,43 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
     args: [...FLAGS, ...(options.flags ?? [])],
   });
   if (options.script) await context.addInitScript(options.script);
-  const page = context.pages()[0] ?? (await context.newPage());
   const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(error.message));
+  context.on("weberror", (error) => errors.push(error.error().message));
+  context.on("console", (message) => {
+    if (message.type() === "error") errors.push(`${message.text()} (${message.location().url})`);
+  });
 
   async function stats(): Promise<Stats> {
     // The snippet is loaded at the browser's convenience.
-    await page.waitForFunction(() => "edgeweave" in globalThis, undefined, { timeout: PATIENCE_MS });
-    return page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.stats());
+    await visitor.page.waitForFunction(() => "edgeweave" in globalThis, undefined, { timeout: PATIENCE_MS });
+    return visitor.page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.stats());
   }
   async function notes(): Promise<Note[]> {
-    return page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.recorder());
+    return visitor.page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.recorder());
   }
-  return {
+  const visitor: Visitor = {
     context,
-    page,
+    page: context.pages()[0] ?? (await context.newPage()),
     errors,
     stats,
     notes,
+    async tab() {
+      visitor.page = await context.newPage();
+    },
     async go(url) {
-      await page.goto(url, { waitUntil: "load", timeout: PATIENCE_MS });
+      await visitor.page.goto(url, { waitUntil: "load", timeout: PATIENCE_MS });
     },
     async until(what, condition) {
       let last: Stats | undefined;
       for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
         last = await stats();
         if (condition(last)) return last;
-        await page.waitForTimeout(50);
+        await visitor.page.waitForTimeout(50);
       }
       throw new Error(`never ${what}: ${JSON.stringify(last)}\n${JSON.stringify(await notes(), null, 1)}`);
     },
     bodies: (paths) =>
-      page.evaluate(async (paths) => {
+      visitor.page.evaluate(async (paths) => {
         const digests = paths.map(async (path) => {
           const bytes = await (await fetch(path)).arrayBuffer();
           const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
@@ -221,6 +237,7 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
       await rm(profile, { recursive: true, force: true });
     },
   };
+  return visitor;
 }
 
 /** Waits until the worker controls the page, and the client has a session. */

@@ -1,61 +1,63 @@
-import { afterEach, expect, test } from "vitest";
-import { PATIENCE_MS, pageOf, picture, settle } from "./harness";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { PATIENCE_MS, pageOf, picture, type Visitor } from "./harness";
+import { mischievous, pausing } from "./mischief";
 import { expectComplete, reasons, type Scene, scene } from "./scene";
 
 const PICTURES = ["/a.bmp", "/b.bmp"];
 let site: Scene;
+let peer: Visitor;
+let visitor: Visitor;
 
-afterEach(() => site.close());
-
-test("a page is complete though its node dies while it loads", { timeout: 3 * PATIENCE_MS }, async () => {
+beforeEach(async () => {
   site = await scene({
     contents: {
-      "/": pageOf(PICTURES.slice(0, 1)),
+      "/": pageOf([]),
       "/next.html": pageOf(PICTURES),
       "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
       "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
     },
+    policy: 'prefer = "offload"\npatience_ms = 1000',
   });
-  await site.seed("/next.html", PICTURES.length);
-  const visitor = await site.arrive();
-  await visitor.go(`${site.origin.url}/`);
-  await settle(visitor);
+  peer = await site.seed("/next.html", PICTURES.length, { script: mischievous(pausing) });
+  visitor = await site.meet(PICTURES.length);
+}, PATIENCE_MS);
 
-  // The pictures wait at the origin until the node is dead.
-  let dead!: () => void;
-  const death = new Promise<void>((resolve) => {
-    dead = resolve;
-  });
-  const asked = new Promise<void>((resolve) => {
-    site.origin.delay = (path) => {
-      if (path !== "/b.bmp") return Promise.resolve();
-      resolve();
-      return death;
-    };
-  });
-  const going = visitor.go(`${site.origin.url}/next.html`);
-  await asked;
+afterEach(() => site.close());
+
+/** The visitor loads a page, and in the middle of it the node dies, and then something happens to the peer. */
+async function loadWhileNodeDies(happening: () => Promise<unknown>): Promise<void> {
+  const loading = visitor.go(`${site.origin.url}/next.html`);
+  await peer.page.waitForFunction(() => "goOn" in globalThis, undefined, { timeout: PATIENCE_MS });
   await site.node.kill();
-  dead();
-  await going;
-  await expectComplete(site, visitor, PICTURES);
+  await happening();
+  await loading;
+}
 
-  await visitor.page.reload({ waitUntil: "load" });
-  await expectComplete(site, visitor, PICTURES);
-});
+test(
+  "a page is complete, from its neighbours, though the node dies while it loads",
+  { timeout: 3 * PATIENCE_MS },
+  async () => {
+    site.origin.delay = (path) => (path.endsWith(".bmp") ? new Promise(() => undefined) : Promise.resolve());
+    await loadWhileNodeDies(() => peer.page.evaluate("goOn()"));
+    await expectComplete(site, visitor, PICTURES);
+    expect(await reasons(visitor)).toContain("no_session");
+  },
+);
 
-test("a client whose node has died says so, and its pages stay complete", { timeout: 3 * PATIENCE_MS }, async () => {
-  site = await scene({
-    contents: {
-      "/": pageOf(PICTURES),
-      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-      "/b.bmp": { type: "image/bmp", body: picture(58, 2) },
-    },
-    policy: 'prefer = "offload"\npatience_ms = 300',
-  });
-  const visitor = await site.seed("/", PICTURES.length);
+test(
+  "a page is complete though the node and the neighbour die while it loads",
+  { timeout: 3 * PATIENCE_MS },
+  async () => {
+    await loadWhileNodeDies(() => peer.page.goto("about:blank"));
+    await expectComplete(site, visitor, PICTURES);
+    expect(await reasons(visitor)).toEqual(expect.arrayContaining(["no_session", "channel_closed"]));
+  },
+);
+
+test("pages stay complete after the node has died", { timeout: 3 * PATIENCE_MS }, async () => {
   await site.node.kill();
-  await visitor.until("without a session", (stats) => !stats.connected);
+  await visitor.go(`${site.origin.url}/next.html`);
   await expectComplete(site, visitor, PICTURES);
-  expect(await reasons(visitor)).toContain("no_session");
+  await visitor.page.reload();
+  await expectComplete(site, visitor, PICTURES);
 });
