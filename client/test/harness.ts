@@ -177,16 +177,22 @@ export interface ArriveOptions {
   flags?: string[];
   /** A script that runs in every page before its own. */
   script?: string;
+  /** A private window forgets everything when it is closed. */
+  window?: "ordinary" | "private";
 }
 
 /** A visitor comes, with a browser and a profile of its own. */
 export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
   const profile = await mkdtemp(join(tmpdir(), "edgeweave-test-"));
-  const context = await chromium.launchPersistentContext(profile, {
+  const launch = {
     executablePath: CHROMIUM,
     chromiumSandbox: process.getuid?.() !== 0,
     args: [...FLAGS, ...(options.flags ?? [])],
-  });
+  };
+  const context =
+    options.window === "private"
+      ? await (await chromium.launch(launch)).newContext()
+      : await chromium.launchPersistentContext(profile, launch);
   if (options.script) await context.addInitScript(options.script);
   const errors: string[] = [];
   context.on("weberror", (error) => errors.push(error.error().message));
@@ -234,6 +240,7 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
       }, paths),
     async leave() {
       await context.close();
+      await context.browser()?.close();
       await rm(profile, { recursive: true, force: true });
     },
   };

@@ -18,6 +18,7 @@ export const reasons = [
   "no_session",
   "no_engine",
   "engine_gone",
+  "worker_stopped",
   "engine_busy",
   "bad_range",
   "origin_failed",

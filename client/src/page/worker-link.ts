@@ -43,6 +43,7 @@ export async function workerLink(
 
   /** A worker has begun to listen. One that was there before it has been stopped, and waits for nothing any more. */
   function use(next: MessagePort): void {
+    if (port) receive({ note: { event: "started", reason: "worker_stopped", about: "worker", bytes: 0 } });
     port?.close();
     port = next;
     for (const id of open) receive({ cancel: { id, reason: null } });

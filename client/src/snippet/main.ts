@@ -7,6 +7,7 @@ import type { Running } from "../page/main";
 import { CACHE } from "../shared/storage";
 import { isAside, type Known } from "../shared/wire";
 import { breakerOpen, strike, worked } from "./breaker";
+import { watchLoads, workerStarted } from "./repair";
 import { remember, SETTINGS_KEY, settings } from "./settings";
 
 const WORKER = "/edgeweave-sw.js";
@@ -173,11 +174,15 @@ if (!window.edgeweave && known) {
   window.edgeweave = api;
   container?.addEventListener("message", ({ data }) => {
     if (!isAside(data)) return;
-    if (data.edgeweave === "who") alive();
+    if (data.edgeweave === "who") {
+      alive();
+      workerStarted();
+    }
     // A request waits: this cannot be put off until the page is idle.
     if (data.edgeweave === "wanted") run();
   });
   container?.startMessages();
+  watchLoads();
   alive();
   // Another tab has changed the visitor's wishes.
   window.addEventListener("storage", ({ key }) => key === SETTINGS_KEY && void changed());

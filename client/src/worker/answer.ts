@@ -1,18 +1,20 @@
 import type { Body } from "./body";
 import type { Concern } from "./concerns";
 import { confirmed, type Link, leader, leaderWithin, tell } from "./link";
-import { fromMesh } from "./mesh";
-import { failed, type Origin, origin as originOf } from "./origin";
+import { type Asking, fromMesh } from "./mesh";
+import { failed, origin as originOf } from "./origin";
 import { carryOn } from "./rest";
 import { fromCache, type Known } from "./shelf";
+import { MESH_WHOLE_MOST, ORIGIN_WHOLE_MOST, whole } from "./whole";
 
 /** Where speed is preferred, a tab must have taken the request within so long, in milliseconds. */
 const TAKEN_MS = 100;
 
 /** Answers a request for something admitted: from the secondary cache, from the mesh, or from the origin. */
 export async function answer(request: Request, concern: Concern, { shelf }: Known): Promise<Response> {
+  const { signal } = request;
   const origin = originOf(request, concern.url);
-  const rest = (body: Body) => void carryOn(request, concern.url, body, shelf.rescue_patience_ms).catch(body.fail);
+  const carry = (body: Body) => void carryOn(request, concern.url, body, shelf.rescue_patience_ms).catch(body.fail);
 
   let held = confirmed() ? await heldCopy(concern) : undefined;
   if (held) return held;
@@ -21,30 +23,30 @@ export async function answer(request: Request, concern: Concern, { shelf }: Know
   if (link) {
     // The leader has brought the session's word with it.
     held = confirmed() ? await heldCopy(concern) : undefined;
-    const asking = { ...concern, rescue: false, patience: patience || TAKEN_MS, origin, carryOn: rest };
-    const response = held ?? (await fromMesh(link, asking));
+    const asking = { ...concern, origin, signal, carryOn: carry };
+    const response = held ?? (await askMesh(link, { ...asking, rescue: false, patience: patience || TAKEN_MS }));
     if (response) return response;
   } else tell({ note: { event: "fallback", reason: "no_engine", about: concern.url, bytes: 0 } });
-  return originOrRescue(concern, origin, shelf.rescue_patience_ms, rest);
-}
 
-/** The origin's answer; when it fails, what this visitor and others hold is asked for once more, with patience. */
-async function originOrRescue(
-  concern: Concern,
-  origin: Origin,
-  patience: number,
-  rest: (body: Body) => void,
-): Promise<Response> {
   const response = await origin.answer();
-  if (!failed(response)) return response;
-  const rescued = (await heldCopy(concern)) ?? (await rescue(await leaderWithin(patience)));
-  if (!rescued) return response;
-  tell({ note: { event: "served", reason: "origin_failed", about: concern.url, bytes: 0 } });
-  await response.body?.cancel();
-  return rescued;
+  const answered =
+    failed(response) || response.bodyUsed ? undefined : await whole(response, request, ORIGIN_WHOLE_MOST);
+  return answered ?? (await rescued()) ?? (response.bodyUsed ? Response.error() : response);
 
-  async function rescue(link: Link | undefined): Promise<Response | undefined> {
-    return link && fromMesh(link, { ...concern, rescue: true, patience, origin, carryOn: rest });
+  async function askMesh(link: Link, asking: Asking): Promise<Response | undefined> {
+    const response = await fromMesh(link, asking);
+    return response && whole(response, request, MESH_WHOLE_MOST);
+  }
+
+  /** The origin has failed: what this visitor and others hold is asked for once more, with patience. */
+  async function rescued(): Promise<Response | undefined> {
+    if (signal.aborted) return undefined;
+    const patience = shelf.rescue_patience_ms;
+    let response = await heldCopy(concern);
+    const link = response ? undefined : await leaderWithin(patience);
+    if (link) response = await askMesh(link, { ...concern, origin, signal, carryOn: carry, rescue: true, patience });
+    if (response) tell({ note: { event: "served", reason: "origin_failed", about: concern.url, bytes: 0 } });
+    return response;
   }
 }
 

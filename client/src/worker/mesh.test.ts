@@ -47,6 +47,7 @@ function origin() {
 
 let leading: ReturnType<typeof tab>;
 let own: ReturnType<typeof origin>;
+let page: AbortController;
 let carried: Body[];
 
 function ask(rescue = false): Promise<Response | undefined> {
@@ -56,6 +57,7 @@ function ask(rescue = false): Promise<Response | undefined> {
     rescue,
     patience: 100,
     origin: own.as(),
+    signal: page.signal,
     carryOn: (body) => carried.push(body),
   });
 }
@@ -64,6 +66,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   leading = tab();
   own = origin();
+  page = new AbortController();
   carried = [];
 });
 
@@ -158,5 +161,15 @@ test("a rescue does not ask the origin again", async () => {
   const response = ask(true);
   await vi.advanceTimersByTimeAsync(100);
   expect(await response).toBeUndefined();
+  expect(own.asked).not.toHaveBeenCalled();
+});
+
+test("a page that goes away before the answer has begun is waited for no more", async () => {
+  const response = ask();
+  leading.taken();
+  page.abort();
+  expect(await response).toBeUndefined();
+  expect(leading.said.at(-1)).toEqual({ cancel: { id: expect.anything(), reason: null } });
+  await vi.advanceTimersByTimeAsync(60_000);
   expect(own.asked).not.toHaveBeenCalled();
 });

@@ -14,13 +14,15 @@ export interface Asking extends Question {
   /** Milliseconds within which a tab must have taken the request, before the origin is started beside it. */
   patience: number;
   origin: Origin;
+  /** The page no longer wants an answer. */
+  signal: AbortSignal;
   /** Carries a response that the mesh began on to its end. */
   carryOn(body: Body): void;
 }
 
 /** The first good answer: the mesh's, or the origin's if it was started beside; nothing when the mesh has none. */
 export function fromMesh(link: Link, asking: Asking): Promise<Response | undefined> {
-  const { url, range, rescue, origin } = asking;
+  const { url, range, rescue, origin, signal } = asking;
   let settle!: (response: Response | undefined) => void;
   const settled = new Promise<Response | undefined>((resolve) => {
     settle = resolve;
@@ -53,7 +55,15 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
       left,
     },
   );
+  signal.addEventListener("abort", leave);
   return settled;
+
+  /** The page has gone. */
+  function leave(): void {
+    close(() => asked.cancel(null));
+    body?.fail();
+    settle(undefined);
+  }
 
   /** The tab says nothing. */
   function doubt(): void {
@@ -102,6 +112,7 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
     if (!open) return;
     open = false;
     clearTimeout(timer);
+    signal.removeEventListener("abort", leave);
     last();
   }
 }

@@ -16,6 +16,10 @@ class OriginChanged extends Error {}
 export async function carryOn(request: Request, url: string, body: Body, patience: number): Promise<void> {
   const ending = new AbortController();
   body.readBy({ consumed: () => undefined, cancelled: () => ending.abort() });
+  request.signal.addEventListener("abort", () => {
+    ending.abort();
+    body.fail();
+  });
   try {
     await fromOrigin(request, body, ending.signal);
   } catch (error) {

@@ -57,6 +57,8 @@ reasons! {
     NoEngine = "no_engine",
     /// The tab that ran the engine went away.
     EngineGone = "engine_gone",
+    /// The browser had stopped the worker, and has started it again.
+    WorkerStopped = "worker_stopped",
     /// The engine did not answer the worker in time.
     EngineBusy = "engine_busy",
     /// The requested range cannot be satisfied.

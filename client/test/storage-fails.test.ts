@@ -1,0 +1,58 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type ArriveOptions, PATIENCE_MS, pageOf, picture, settle, type Visitor } from "./harness";
+import { expectComplete, reasons, type Scene, scene } from "./scene";
+
+const PICTURES = ["/a.bmp", "/b.bmp"];
+let site: Scene;
+
+beforeEach(async () => {
+  site = await scene({
+    contents: {
+      "/": pageOf([]),
+      "/next.html": pageOf(PICTURES),
+      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
+      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
+    },
+    policy: 'prefer = "offload"\npatience_ms = 5000',
+  });
+  await site.seed("/next.html", PICTURES.length);
+}, PATIENCE_MS);
+
+afterEach(() => site.close());
+
+/** A visitor's browser lends no storage from its first page on; a page gets from a neighbour what it cannot keep. */
+async function visit(options: ArriveOptions, prepare?: (visitor: Visitor) => Promise<void>): Promise<Visitor> {
+  const visitor = await site.arrive(options);
+  await prepare?.(visitor);
+  await visitor.go(`${site.origin.url}/`);
+  await settle(visitor);
+  await visitor.until("introduced", (stats) => stats.admitted === PICTURES.length && stats.neighbours > 0);
+  await visitor.tab();
+  await visitor.go(`${site.origin.url}/next.html`);
+  await expectComplete(site, visitor, PICTURES);
+  await visitor.until("served by peers", (stats) => stats.bytes.peers >= 1_600_108);
+  return visitor;
+}
+
+test("a page is complete though the storage is full", { timeout: 3 * PATIENCE_MS }, async () => {
+  const visitor = await visit({}, async ({ context, page }) => {
+    const browser = await context.newCDPSession(page);
+    await browser.send("Storage.overrideQuotaForOrigin", { origin: site.origin.url, quotaSize: 50_000 });
+  });
+  expect(await reasons(visitor)).toContain("storage_full");
+});
+
+test("a page is complete though nothing can be stored", { timeout: 3 * PATIENCE_MS }, async () => {
+  const script =
+    'if (globalThis.caches) Cache.prototype.put = () => Promise.reject(new DOMException("", "UnknownError"))';
+  expect(await reasons(await visit({ script }))).toContain("storage_failed");
+});
+
+test("a page is complete though there is no storage at all", { timeout: 3 * PATIENCE_MS }, async () => {
+  const script = `
+    const refuse = () => { throw new DOMException("", "SecurityError") };
+    for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(globalThis, name, { get: refuse });
+    if (globalThis.caches) CacheStorage.prototype.open = () => Promise.reject(new DOMException("", "SecurityError"));
+    IDBFactory.prototype.open = refuse;`;
+  expect(await reasons(await visit({ script }))).toContain("storage_failed");
+});

@@ -1,0 +1,85 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { PATIENCE_MS, pageOf, picture, settle, type Visitor } from "./harness";
+import { mischievous, pausing } from "./mischief";
+import { expectComplete, reasons, type Scene, scene } from "./scene";
+
+const PICTURES = ["/a.bmp", "/b.bmp"];
+let site: Scene;
+let peer: Visitor;
+
+beforeEach(async () => {
+  site = await scene({
+    contents: {
+      "/": pageOf([]),
+      "/next.html": pageOf(PICTURES),
+      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
+      "/b.bmp": { type: "image/bmp", body: picture(1_000_054, 2) },
+    },
+    policy: 'prefer = "offload"\npatience_ms = 5000',
+  });
+  peer = await site.seed("/next.html", PICTURES.length, { script: mischievous(pausing) });
+}, PATIENCE_MS);
+
+afterEach(() => site.close());
+
+/** What "Stop" in the browser's developer tools does, and a browser that runs out of memory. */
+async function stopWorkerOf(visitor: Visitor): Promise<void> {
+  const browser = await visitor.context.newCDPSession(visitor.page);
+  await browser.send("ServiceWorker.enable");
+  await browser.send("ServiceWorker.stopAllWorkers");
+  await browser.detach();
+}
+
+/** Waits for what the browser had asked of the worker that it was stopping, and for which the client asks once more. */
+async function expectCompleteSoon(visitor: Visitor): Promise<void> {
+  const shown = () => [...document.images].every((image) => image.complete && image.naturalWidth > 0);
+  await visitor.page.waitForFunction(shown, undefined, { timeout: PATIENCE_MS });
+  visitor.errors = visitor.errors.filter((error) => !error.includes("net::ERR_FAILED"));
+  await expectComplete(site, visitor, PICTURES);
+}
+
+test("a page is complete though its worker is stopped while peers answer", { timeout: 3 * PATIENCE_MS }, async () => {
+  const visitor = await site.meet(PICTURES.length);
+  const loading = visitor.go(`${site.origin.url}/next.html`);
+  await peer.page.waitForFunction(() => "goOn" in globalThis, undefined, { timeout: PATIENCE_MS });
+  await stopWorkerOf(visitor);
+  await peer.page.evaluate("goOn()");
+  await loading;
+  await expectCompleteSoon(visitor);
+  const { bytes } = await visitor.until("served by peers", (stats) => stats.bytes.peers >= 1_100_108);
+  expect(bytes.origin).toBe(0);
+  expect(await reasons(visitor)).toContain("worker_stopped");
+});
+
+test(
+  "a page is complete though its worker is stopped while the origin answers",
+  { timeout: 3 * PATIENCE_MS },
+  async () => {
+    await peer.page.goto("about:blank");
+    const visitor = await site.arrive();
+    await visitor.go(`${site.origin.url}/`);
+    await settle(visitor);
+    await visitor.until("told", (stats) => stats.admitted === PICTURES.length);
+    await visitor.tab();
+    let goOn!: () => void;
+    const half = new Promise<void>((begun) => {
+      site.origin.fault = (request, response) => {
+        const body = site.origin.contents.get(request.url ?? "")?.body;
+        if (!request.url?.endsWith(".bmp") || !body) return false;
+        response.writeHead(200, { "content-type": "image/bmp", "content-length": body.length });
+        response.write(body.subarray(0, 50_000));
+        goOn = () => response.end(body.subarray(50_000));
+        begun();
+        return true;
+      };
+    });
+    const loading = visitor.go(`${site.origin.url}/next.html`);
+    await half;
+    site.origin.fault = () => false;
+    await stopWorkerOf(visitor);
+    goOn();
+    await loading;
+    await expectCompleteSoon(visitor);
+    expect(await reasons(visitor)).toContain("worker_stopped");
+  },
+);
