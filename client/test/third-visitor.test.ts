@@ -20,7 +20,7 @@ const visitors: Visitor[] = [];
 
 beforeAll(async () => {
   origin = await startOrigin({
-    "/": pageOf(PICTURES.slice(0, 1)),
+    "/": pageOf([]),
     "/next.html": pageOf(PICTURES),
     "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
     "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
