@@ -171,7 +171,7 @@ pub enum Output {
         /// The session's number.
         session: SessionId,
         /// The message.
-        message: ToPeer<'static>,
+        message: ToPeer,
     },
     /// End a session after what was sent before; no [`Input::Closed`] is owed for it.
     Close {

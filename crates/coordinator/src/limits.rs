@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::limits::{MESSAGE_BURST, MESSAGES_PER_SECOND};
-use serde_json::value::RawValue;
+use edgeweave_protocol::{Signal, Timestamp};
 
 /// How many messages are allowed at once, and then in the long run.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +25,9 @@ pub(crate) const SIGNALS: Rate = Rate { burst: 1_000, per_second: 100 };
 const SIGNAL_BYTES: usize = 4096;
 
 /// What a signal costs.
-pub(crate) fn signal_cost(signal: &RawValue) -> u32 {
+pub(crate) fn signal_cost(signal: &Signal) -> u32 {
     // A message's length is limited far below 32 bits.
-    1 + (signal.get().len() / SIGNAL_BYTES) as u32
+    1 + (signal.as_str().len() / SIGNAL_BYTES) as u32
 }
 
 /// URLs that a session may sight: a rich page has hundreds at once. Further ones are passed over, so that nobody can

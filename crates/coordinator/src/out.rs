@@ -19,7 +19,7 @@ enum Queued {
     /// The same message to many; it is copied when it is taken, so that a large change waits in memory once.
     Many {
         sessions: VecDeque<SessionId>,
-        message: Arc<ToPeer<'static>>,
+        message: Arc<ToPeer>,
     },
 }
 
@@ -28,11 +28,11 @@ impl Out {
         self.queue.push_back(Queued::One(output));
     }
 
-    pub(crate) fn send(&mut self, session: SessionId, message: ToPeer<'static>) {
+    pub(crate) fn send(&mut self, session: SessionId, message: ToPeer) {
         self.push(Output::Send { session, message });
     }
 
-    pub(crate) fn broadcast(&mut self, sessions: impl Iterator<Item = SessionId>, message: ToPeer<'static>) {
+    pub(crate) fn broadcast(&mut self, sessions: impl Iterator<Item = SessionId>, message: ToPeer) {
         let sessions: VecDeque<SessionId> = sessions.collect();
         if !sessions.is_empty() {
             self.queue.push_back(Queued::Many { sessions, message: Arc::new(message) });

@@ -1,6 +1,5 @@
 //! What peers say, and what they are answered.
 
-use std::borrow::Cow;
 
 use edgeweave_protocol::limits::{MAX_SEEN_URLS, MESSAGE_BURST};
 use edgeweave_protocol::manifest::ManifestVersion;
@@ -96,7 +95,7 @@ impl Coordinator {
                 match self.sessions.by_peer(to) {
                     Some(other) => {
                         self.activity.signals += 1;
-                        self.out.send(other, ToPeer::Signal { from, signal: Cow::Owned(signal) });
+                        self.out.send(other, ToPeer::Signal { from, signal });
                     }
                     None => self.out.send(id, ToPeer::Gone { peer: to }),
                 }

@@ -304,7 +304,7 @@ fn who_comes_back_is_told_what_it_missed() {
     let c = swarm.admit(1, "/c.png");
     swarm.run(Duration::from_secs(1));
     swarm.open(2);
-    let missed = |message: &ToPeer<'_>| match message {
+    let missed = |message: &ToPeer| match message {
         ToPeer::Manifest(delta) => Some((
             delta.reset,
             delta.add.iter().map(|asset| asset.id).collect::<Vec<_>>(),

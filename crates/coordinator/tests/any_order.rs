@@ -229,7 +229,7 @@ impl World {
                 said(session, ToNode::Find { assets: ids(assets) })
             }
             Act::Signal(session, to) => {
-                let signal = serde_json::value::RawValue::from_string("1".into()).unwrap();
+                let signal = "1".parse().unwrap();
                 said(session, ToNode::Signal { to: self.peer(to), signal })
             }
             Act::Met(session, peer, outcome) => said(session, ToNode::Met { peer: self.peer(peer), outcome }),
@@ -316,7 +316,7 @@ impl World {
         assert!(counts.assets <= 10);
     }
 
-    fn receive(&mut self, session: SessionId, message: &ToPeer<'_>) {
+    fn receive(&mut self, session: SessionId, message: &ToPeer) {
         assert!(serde_json::to_string(message).unwrap().len() <= MAX_TO_PEER_BYTES);
         let neighbours = self.neighbours;
         let line = self.lines.get_mut(&session).expect("sent to a closed session");

@@ -10,7 +10,7 @@ use edgeweave_coordinator::{Activity, Input};
 use edgeweave_protocol::limits::MESSAGE_BURST;
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
-use edgeweave_protocol::{AssetId, PeerId, Reason};
+use edgeweave_protocol::{AssetId, PeerId, Reason, Signal};
 
 #[test]
 fn hello_is_answered_by_welcome_and_manifest() {
@@ -96,7 +96,7 @@ fn nobody_can_drown_another_in_signals() {
     let mut swarm = swarm();
     let (victim, other) = (swarm.join(1), swarm.join(2));
     swarm.join(3);
-    let signal = |bytes: usize| serde_json::value::to_raw_value(&"x".repeat(bytes)).unwrap();
+    let signal = |bytes: usize| format!("\"{}\"", "x".repeat(bytes)).parse::<Signal>().unwrap();
     // Many candidates at once are allowed: a peer may meet many others.
     (0..400).for_each(|_| swarm.say(2, ToNode::Signal { to: victim, signal: signal(200) }));
     assert!(!swarm.closed.contains_key(&2));
@@ -116,7 +116,7 @@ fn what_passes_between_peers_is_counted() {
     let a = swarm.admit(1, "/a.png");
     swarm.hold(1, &[a]);
     swarm.find(2, &[a]);
-    let signal = serde_json::value::to_raw_value("x").unwrap();
+    let signal = "1".parse().unwrap();
     swarm.say(2, ToNode::Signal { to: holder, signal });
     swarm.say(2, ToNode::Met { peer: holder, outcome: Meeting::Opened(80) });
     swarm.say(1, ToNode::Met { peer: seeker, outcome: Meeting::Failed(Reason::ConnectFailed) });
@@ -142,10 +142,10 @@ fn a_seeker_and_a_holder_are_introduced_and_signals_pass() {
     );
     assert!(matches!(&heard[1], ToPeer::NoHolder { assets } if *assets == [b]));
 
-    let signal = serde_json::value::RawValue::from_string(r#"{ "sdp":"x"}"#.into()).unwrap();
+    let signal = r#"{ "sdp":"x"}"#.parse::<Signal>().unwrap();
     swarm.say(2, ToNode::Signal { to: holder, signal: signal.clone() });
     assert!(
-        matches!(&swarm.heard(1)[..], [ToPeer::Signal { from, signal }] if *from == seeker && signal.get() == r#"{ "sdp":"x"}"#)
+        matches!(&swarm.heard(1)[..], [ToPeer::Signal { from, signal }] if *from == seeker && signal.as_str() == r#"{ "sdp":"x"}"#)
     );
     swarm.say(2, ToNode::Signal { to: PeerId(5), signal });
     assert!(matches!(&swarm.heard(2)[..], [ToPeer::Gone { peer: PeerId(5) }]));

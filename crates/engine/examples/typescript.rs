@@ -159,7 +159,7 @@ fn to_node() -> Result<Vec<ToNode>, Error> {
     ])
 }
 
-fn to_peer() -> Result<Vec<ToPeer<'static>>, Error> {
+fn to_peer() -> Result<Vec<ToPeer>, Error> {
     let asset = |pieces| Asset {
         id: ASSET,
         url: "https://site/a".into(),

@@ -95,7 +95,7 @@ impl Engine {
                 "own copy",
                 0,
             );
-            self.out.send(&ToNode::Differs { assets });
+            self.out.say(ToNode::Differs { assets });
             self.adopt_next(now);
         }
     }

@@ -73,7 +73,7 @@ impl Engine {
         let recently = self.digests_asked.get(&asset).is_some_and(|at| now < *at + DIGESTS_AGAIN);
         if self.session.synced && !recently {
             self.digests_asked.insert(asset, now);
-            self.out.send(&ToNode::Pieces { asset });
+            self.out.say(ToNode::Pieces { asset });
         }
     }
 

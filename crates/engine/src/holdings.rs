@@ -108,7 +108,7 @@ impl Engine {
             let (add, remove) =
                 if self.holdings.node_knows { (add, remove) } else { (held.clone(), AssetSet::new()) };
             if !add.is_empty() || !remove.is_empty() {
-                self.out.send(&ToNode::Holdings { add, remove });
+                self.out.say(ToNode::Holdings { add, remove });
             }
             self.holdings.node_knows = true;
         }

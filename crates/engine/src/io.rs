@@ -1,13 +1,14 @@
 //! What goes into the engine and what comes out of it. Both are plain values that serialise: the browser's shell
-//! passes them as JSON, and a recorded run is a file of inputs that replays (`tests/replay.rs`).
+//! passes them in a binary format, and a recorded run is a file of inputs that replays.
 //!
 //! Payload bytes never pass through here. The body keeps each payload under a [`Handle`], and lets it go when the
 //! engine says [`Output::Release`].
 
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::manifest::Headers;
-use edgeweave_protocol::report::{Event, Report, Traffic};
-use edgeweave_protocol::{AssetId, Digest, PeerId, Reason, SiteId};
+use edgeweave_protocol::message::{ToNode, ToPeer};
+use edgeweave_protocol::report::{Event, Report, Sources};
+use edgeweave_protocol::{AssetId, Digest, PeerId, Reason, Signal, SiteId};
 use serde::{Deserialize, Serialize};
 
 /// What the engine is told once, when it is made.
@@ -27,7 +28,7 @@ pub struct Setup {
     pub unix_ms: u64,
     /// What [`Output::Persist`] last gave, if it could be kept.
     #[serde(default)]
-    pub state: Option<Box<str>>,
+    pub state: Option<Vec<u8>>,
     /// What the secondary cache holds, read from the storage itself, which may have lost some.
     #[serde(default)]
     pub held: Vec<HeldSegment>,
@@ -121,11 +122,8 @@ pub enum Input {
 
     /// The WebSocket is open.
     SocketOpened,
-    /// A message arrived on it.
-    SocketText {
-        /// The message.
-        text: Box<str>,
-    },
+    /// A message arrived on it. Of one that cannot be read the body makes an [`Input::Note`]: the node may be newer.
+    Heard(ToPeer),
     /// The WebSocket is closed, or could not be opened.
     SocketClosed,
 
@@ -175,8 +173,8 @@ pub enum Input {
     PeerSignal {
         /// The other side.
         peer: PeerId,
-        /// A session description or candidate, as JSON.
-        signal: Box<str>,
+        /// A session description or candidate.
+        signal: Signal,
     },
     /// The channel to a peer is open.
     PeerOpened {
@@ -293,10 +291,7 @@ pub enum Output {
     /// Close it.
     Disconnect,
     /// Send a message on it.
-    Send {
-        /// The message.
-        text: Box<str>,
-    },
+    Say(ToNode),
 
     /// Make a peer connection.
     OpenPeer {
@@ -313,8 +308,8 @@ pub enum Output {
     SignalPeer {
         /// The other side.
         peer: PeerId,
-        /// A session description or candidate, as JSON.
-        signal: Box<str>,
+        /// A session description or candidate.
+        signal: Signal,
     },
     /// Close a peer connection; no [`Input::PeerClosed`] is owed for it.
     ClosePeer {
@@ -452,8 +447,8 @@ pub enum Output {
     Shelf(Shelf),
     /// Keep this for the next page's engine.
     Persist {
-        /// An opaque text.
-        state: Box<str>,
+        /// Opaque bytes.
+        state: Vec<u8>,
     },
     /// The figures have changed.
     Stats(Stats),
@@ -498,9 +493,13 @@ pub struct ShelfAsset {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Stats {
-    /// Requests and bytes by source, and bytes uploaded, since the page began.
-    #[serde(flatten)]
-    pub traffic: Traffic,
+    /// Requests by the source that answered them, since the page began.
+    pub requests: Sources,
+    /// Bytes by source, since the page began.
+    pub bytes: Sources,
+    /// Bytes uploaded to neighbours, since the page began.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub uploaded: u64,
     /// Open channels.
     pub neighbours: u32,
     /// Peers in the swarm, as the node last said.

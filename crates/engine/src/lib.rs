@@ -41,6 +41,7 @@ mod web;
 use std::time::Duration;
 
 use edgeweave_protocol::manifest::ManifestDelta;
+use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::report::{Event, Note, Report, Traffic};
 use edgeweave_protocol::{AssetId, Digest, Reason, SiteId, Timestamp};
@@ -147,14 +148,14 @@ impl Engine {
             Input::Resume => self.suspended = false,
             Input::Forget => self.forget(now),
             Input::SocketOpened => self.socket_opened(),
-            Input::SocketText { text } => self.socket_text(now, &text),
+            Input::Heard(message) => self.heard(now, message),
             Input::SocketClosed => self.socket_closed(now),
             Input::Request { id, url, range, rescue } => self.request(now, id, url, range, rescue),
             Input::Cancel { id, reason } => self.cancel(now, id, reason),
             Input::Consumed { id, bytes } => self.consumed(now, id, bytes),
             Input::Fetched { resources } => self.fetched(now, resources),
             Input::CacheServed { url, bytes } => self.cache_served(now, &url, bytes),
-            Input::PeerSignal { peer, signal } => self.peer_signal(now, peer, &signal),
+            Input::PeerSignal { peer, signal } => self.out.say(ToNode::Signal { to: peer, signal }),
             Input::PeerOpened { peer } => self.peer_opened(now, peer),
             Input::PeerClosed { peer, reason } => self.peer_closed(now, peer, reason),
             Input::Frame { peer, header, payload } => self.frame_arrived(now, peer, &header, payload),
@@ -339,7 +340,9 @@ impl Engine {
         let whole =
             self.catalogue.entries().filter(|entry| self.store.is_whole(entry.asset.hash, entry.asset.size));
         let stats = Stats {
-            traffic: self.traffic,
+            requests: self.traffic.requests,
+            bytes: self.traffic.bytes,
+            uploaded: self.traffic.uploaded,
             neighbours: self.neighbours.open_count(),
             crowd: self.session.crowd,
             connected: self.session.joined(),

@@ -1,10 +1,10 @@
-//! What outlives a page: it is handed to the body as one opaque text, and read back by the next page's engine.
+//! What outlives a page: it is handed to the body as opaque bytes, and read back by the next page's engine.
 
 use std::time::Duration;
 
 use edgeweave_protocol::manifest::{Asset, ManifestVersion};
 use edgeweave_protocol::policy::Policy;
-use edgeweave_protocol::{Digest, Timestamp, json};
+use edgeweave_protocol::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Engine;
@@ -13,6 +13,9 @@ use crate::origin::Origin;
 
 /// A manifest of more assets than this is not kept: reading it would cost more than asking for it again.
 const MAX_KEPT_ASSETS: usize = 2_000;
+
+/// Counts changes of what is kept, or of how: it is the first byte.
+const VERSION: u8 = 1;
 
 /// Changes wait so long for company before they are kept.
 pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(2);
@@ -28,10 +31,11 @@ pub(crate) struct Memory {
     pub(crate) uploaded: u64,
 }
 
-/// The text that is kept.
+/// What is kept.
 #[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
 struct Kept {
+    /// [`VERSION`]; what another version wrote cannot be read.
+    version: u8,
     visitor: u32,
     visitor_day: u32,
     month: u32,
@@ -48,9 +52,11 @@ struct Kept {
 }
 
 impl Engine {
-    /// Takes up what the last page kept. A text of another version is as good as none.
-    pub(crate) fn recall(&mut self, now: Timestamp, state: Option<&str>) {
-        let mut kept: Kept = state.and_then(|text| json::read(text).ok()).unwrap_or_default();
+    /// Takes up what the last page kept. What cannot be read is as good as nothing.
+    pub(crate) fn recall(&mut self, now: Timestamp, state: Option<&[u8]>) {
+        let readable = state.filter(|bytes| bytes.first() == Some(&VERSION));
+        let mut kept: Kept =
+            readable.and_then(|bytes| postcard::from_bytes(bytes).ok()).unwrap_or_default();
         let away_ms = self.clock.unix_ms(now).saturating_sub(kept.kept_ms);
         for mut asset in std::mem::take(&mut kept.assets) {
             asset.fresh_ms = asset.fresh_ms.saturating_sub(away_ms);
@@ -91,6 +97,7 @@ impl Engine {
         let assets =
             assets.map(|entry| Asset { fresh_ms: fresh_ms(entry.fresh_until), ..entry.asset.clone() });
         let kept = Kept {
+            version: VERSION,
             visitor: self.memory.visitor,
             visitor_day: self.memory.visitor_day,
             month: self.memory.month,
@@ -102,8 +109,8 @@ impl Engine {
             kept_ms: self.clock.unix_ms(now),
             used: self.store.hashes().collect(),
         };
-        if let Ok(state) = serde_json::to_string(&kept) {
-            self.out.push(Output::Persist { state: state.into() });
+        if let Ok(state) = postcard::to_allocvec(&kept) {
+            self.out.push(Output::Persist { state });
         }
     }
 }

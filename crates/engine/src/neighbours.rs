@@ -6,8 +6,7 @@ use edgeweave_protocol::frame::Frame;
 use edgeweave_protocol::limits::PIECE_BYTES;
 use edgeweave_protocol::message::{Meeting, ToNode};
 use edgeweave_protocol::report::Event;
-use edgeweave_protocol::{AssetSet, Digest, PeerId, Reason, Timestamp, json};
-use serde_json::value::RawValue;
+use edgeweave_protocol::{AssetSet, Digest, PeerId, Reason, Signal, Timestamp};
 
 use crate::Engine;
 use crate::bits::Bits;
@@ -244,7 +243,7 @@ impl Engine {
             self.circumstances.alone
         };
         if let Some(reason) = refusal {
-            return self.out.send(&ToNode::Met { peer, outcome: Meeting::Failed(reason) });
+            return self.out.say(ToNode::Met { peer, outcome: Meeting::Failed(reason) });
         }
         self.neighbours.all.insert(peer, Neighbour::new(now, epoch, holds));
         self.out.push(Output::OpenPeer {
@@ -255,17 +254,9 @@ impl Engine {
         });
     }
 
-    pub(crate) fn signalled(&mut self, from: PeerId, signal: &str) {
+    pub(crate) fn signalled(&mut self, from: PeerId, signal: Signal) {
         if self.neighbours.all.contains_key(&from) {
-            self.out.push(Output::SignalPeer { peer: from, signal: signal.into() });
-        }
-    }
-
-    /// The local peer connection has something for the other side.
-    pub(crate) fn peer_signal(&mut self, now: Timestamp, peer: PeerId, signal: &str) {
-        match json::read::<Box<RawValue>>(signal) {
-            Ok(signal) => self.out.send(&ToNode::Signal { to: peer, signal }),
-            Err(_) => self.out.note_peer(now, Event::Error, Some(Reason::Malformed), peer, 0),
+            self.out.push(Output::SignalPeer { peer: from, signal });
         }
     }
 
@@ -277,7 +268,7 @@ impl Engine {
         neighbour.last_used = now;
         let took = now.since(neighbour.since).as_millis() as u32;
         self.out.note_peer(now, Event::Met, None, peer, 0);
-        self.out.send(&ToNode::Met { peer, outcome: Meeting::Opened(took) });
+        self.out.say(ToNode::Met { peer, outcome: Meeting::Opened(took) });
         self.announce_to(peer);
         self.stats_due.get_or_insert(now);
         self.drive_all(now);
@@ -298,9 +289,9 @@ impl Engine {
         if neighbour.open {
             let fault = is_fault(reason).then_some(reason);
             let busy_ms = neighbour.busy.as_millis() as u32;
-            self.out.send(&ToNode::Parted { peer, bytes: neighbour.bytes, busy_ms, fault });
+            self.out.say(ToNode::Parted { peer, bytes: neighbour.bytes, busy_ms, fault });
         } else {
-            self.out.send(&ToNode::Met { peer, outcome: Meeting::Failed(reason) });
+            self.out.say(ToNode::Met { peer, outcome: Meeting::Failed(reason) });
         }
         self.stats_due.get_or_insert(now);
         for transfer in neighbour.transfers.into_values() {

@@ -25,11 +25,9 @@ impl Outbox {
         self.queue.pop_front()
     }
 
-    /// Sends a message to the node. A message that cannot be written (there is none) is dropped.
-    pub(crate) fn send(&mut self, message: &ToNode) {
-        if let Ok(text) = serde_json::to_string(message) {
-            self.push(Output::Send { text: text.into() });
-        }
+    /// Sends a message to the node.
+    pub(crate) fn say(&mut self, message: ToNode) {
+        self.push(Output::Say(message));
     }
 
     pub(crate) fn note(

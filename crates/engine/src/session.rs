@@ -6,7 +6,7 @@ use edgeweave_protocol::limits::MAX_FIND_ASSETS;
 use edgeweave_protocol::manifest::ManifestDelta;
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::report::Event;
-use edgeweave_protocol::{AssetId, PROTOCOL_VERSION, PeerId, Reason, Timestamp, json};
+use edgeweave_protocol::{AssetId, PROTOCOL_VERSION, PeerId, Reason, Timestamp};
 
 use crate::Engine;
 use crate::io::Output;
@@ -151,7 +151,7 @@ impl Engine {
     pub(crate) fn socket_opened(&mut self) {
         let (connects, shares) = self.allowed();
         self.session.said = Some((connects, shares));
-        self.out.send(&ToNode::Hello {
+        self.out.say(ToNode::Hello {
             protocol: PROTOCOL_VERSION,
             site: self.site.clone(),
             release: self.release.clone(),
@@ -199,22 +199,12 @@ impl Engine {
             self.session.find_at = None;
         }
         if !assets.is_empty() {
-            self.out.send(&ToNode::Find { assets });
+            self.out.say(ToNode::Find { assets });
         }
     }
 
-    /// A message from the node. One that cannot be read is noted and otherwise ignored: the node may be newer.
-    pub(crate) fn socket_text(&mut self, now: Timestamp, text: &str) {
-        let Ok(message) = json::read::<ToPeer<'_>>(text) else {
-            self.out.note(
-                now,
-                Event::Error,
-                Some(Reason::Malformed),
-                "message from the node",
-                text.len() as u64,
-            );
-            return;
-        };
+    /// A message from the node.
+    pub(crate) fn heard(&mut self, now: Timestamp, message: ToPeer) {
         match message {
             ToPeer::Welcome { peer, stun, policy, crowd, .. } => {
                 self.session.stage = Stage::Joined;
@@ -242,7 +232,7 @@ impl Engine {
             }
             ToPeer::Introduce { peer, offers, holds } => self.introduced(now, peer, offers, holds),
             ToPeer::NoHolder { assets } => self.nobody_holds(now, &assets),
-            ToPeer::Signal { from, signal } => self.signalled(from, signal.get()),
+            ToPeer::Signal { from, signal } => self.signalled(from, signal),
             ToPeer::Gone { peer } => self.peer_gone(now, peer),
             ToPeer::Error { reason, about } => {
                 self.out.note(now, Event::Error, Some(reason), &about, 0);

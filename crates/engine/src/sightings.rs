@@ -87,7 +87,7 @@ impl Engine {
         while !self.sightings.untold.is_empty() {
             let count = self.sightings.untold.len().min(MAX_SEEN_URLS);
             let urls = self.sightings.untold.drain(..count).collect();
-            self.out.send(&ToNode::Seen { urls });
+            self.out.say(ToNode::Seen { urls });
         }
     }
 }

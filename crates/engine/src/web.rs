@@ -1,11 +1,14 @@
-//! The engine's face to JavaScript: inputs and outputs as JSON, time as the page's own milliseconds.
+//! The engine's face to JavaScript: values pass as bytes in the postcard format, time as the page's own milliseconds.
 #![allow(unsafe_code, unreachable_pub)] // What `wasm_bindgen` generates needs both.
 
-use edgeweave_protocol::{Timestamp, json};
+use std::iter;
+
+use edgeweave_protocol::report::Event;
+use edgeweave_protocol::{Reason, Timestamp};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use crate::Engine;
+use crate::{Engine, Input, Output};
 
 /// A peer's engine in a page.
 #[wasm_bindgen]
@@ -13,25 +16,28 @@ pub struct WebEngine(Engine);
 
 #[wasm_bindgen]
 impl WebEngine {
-    /// Makes an engine from `Setup` as JSON at `now`, in `performance.now()` milliseconds.
+    /// Makes an engine from a `Setup` at `now`, in `performance.now()` milliseconds.
     #[wasm_bindgen(constructor)]
-    pub fn new(now: f64, setup: &str) -> Result<WebEngine, JsError> {
-        Ok(Self(Engine::new(timestamp(now), json::read(setup)?)))
+    pub fn new(now: f64, setup: &[u8]) -> Result<WebEngine, JsError> {
+        let setup = postcard::from_bytes(setup).map_err(|_| JsError::new("unreadable setup"))?;
+        Ok(Self(Engine::new(timestamp(now), setup)))
     }
 
-    /// Takes in an `Input` as JSON.
-    pub fn handle(&mut self, now: f64, input: &str) -> Result<(), JsError> {
-        self.0.handle_input(timestamp(now), json::read(input)?);
-        Ok(())
+    /// Takes in an `Input`; returns all `Output`s that it leads to, as a list. An input that cannot be read leaves a
+    /// note: it has in it what the node said, which may be newer.
+    pub fn handle(&mut self, now: f64, input: &[u8]) -> Vec<u8> {
+        let input = postcard::from_bytes(input).unwrap_or_else(|_| Input::Note {
+            event: Event::Error,
+            reason: Some(Reason::Malformed),
+            about: "input".into(),
+            bytes: input.len() as u64,
+        });
+        self.0.handle_input(timestamp(now), input);
+        written(&iter::from_fn(|| self.0.poll_output()).collect::<Vec<Output>>())
     }
 
-    /// The next `Output` as JSON.
-    pub fn poll(&mut self) -> Result<Option<String>, JsError> {
-        self.0.poll_output().map(|output| written(&output)).transpose()
-    }
-
-    /// The flight recorder, as a JSON array of notes.
-    pub fn notes(&self) -> Result<String, JsError> {
+    /// The flight recorder, as a list of `Note`s.
+    pub fn notes(&self) -> Vec<u8> {
         written(&self.0.notes().collect::<Vec<_>>())
     }
 
@@ -41,9 +47,9 @@ impl WebEngine {
     }
 }
 
-/// A value as JSON. What serde_json would say of a failure is left out, because the code that says it is large.
-fn written(value: &impl Serialize) -> Result<String, JsError> {
-    serde_json::to_string(value).map_err(|_| JsError::new("cannot write JSON"))
+/// A value as bytes. Nothing that the engine has fails to be written.
+fn written(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).unwrap_or_default()
 }
 
 fn timestamp(now: f64) -> Timestamp {

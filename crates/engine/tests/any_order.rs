@@ -44,10 +44,6 @@ fn asset(which: usize, id: u32, fresh_ms: u64) -> Asset {
     }
 }
 
-fn text(message: &ToPeer<'_>) -> Input {
-    Input::SocketText { text: serde_json::to_string(message).unwrap().into() }
-}
-
 /// What may happen; numbers are small, so that they meet.
 fn input() -> impl Strategy<Value = Input> {
     let peer = || (0usize..3).prop_map(peer_of);
@@ -69,7 +65,7 @@ fn input() -> impl Strategy<Value = Input> {
             alone: alone.then_some(Reason::NoWebRtc),
             selfish: None,
         })),
-        policy.prop_map(|policy| text(&ToPeer::Welcome {
+        policy.prop_map(|policy| Input::Heard(ToPeer::Welcome {
             protocol: 1,
             peer: peer_of(0),
             stun: vec![],
@@ -81,7 +77,7 @@ fn input() -> impl Strategy<Value = Input> {
                 let version = ManifestVersion { epoch, number: 1 };
                 let add = vec![asset(which, id, fresh_ms)];
                 let remove = vec![AssetId(id + 1)];
-                text(&ToPeer::Manifest(ManifestDelta {
+                Input::Heard(ToPeer::Manifest(ManifestDelta {
                     version,
                     reset,
                     more,
@@ -92,15 +88,14 @@ fn input() -> impl Strategy<Value = Input> {
             }
         ),
         (0u32..4, 0usize..60).prop_map(|(id, count)| {
-            text(&ToPeer::Pieces { asset: AssetId(id), pieces: PieceDigests(vec![right(); count]) })
+            Input::Heard(ToPeer::Pieces { asset: AssetId(id), pieces: PieceDigests(vec![right(); count]) })
         }),
         (peer(), any::<bool>()).prop_map(|(peer, offers)| {
             let holds: AssetSet = (0..4).map(AssetId).collect();
-            text(&ToPeer::Introduce { peer, offers, holds })
+            Input::Heard(ToPeer::Introduce { peer, offers, holds })
         }),
-        (0u32..4).prop_map(|id| text(&ToPeer::NoHolder { assets: vec![AssetId(id)] })),
-        peer().prop_map(|peer| text(&ToPeer::Gone { peer })),
-        ".{0,40}".prop_map(|text| Input::SocketText { text: text.into() }),
+        (0u32..4).prop_map(|id| Input::Heard(ToPeer::NoHolder { assets: vec![AssetId(id)] })),
+        peer().prop_map(|peer| Input::Heard(ToPeer::Gone { peer })),
         (0u32..20, which.clone(), any::<Option<(u32, u32)>>(), any::<bool>()).prop_map(
             |(id, which, range, rescue)| {
                 let range =

@@ -27,7 +27,7 @@ fn a_visitor_gets_from_another_what_that_one_has_loaded() {
     let answers = &world.visitors[guest].answers;
     assert_eq!((answers[&1].body.as_slice(), answers[&1].ended), (world.content(A), 1));
     assert_eq!((answers[&2].body.as_slice(), answers[&2].status), (world.content(B), 200));
-    assert_eq!(world.visitors[guest].stats.traffic.bytes.peers, 300_010);
+    assert_eq!(world.visitors[guest].stats.bytes.peers, 300_010);
     assert_eq!(world.visitors[guest].stats.held, 2, "what came is kept");
     assert_eq!(world.visitors[guest].kept_payloads(), 0, "and nothing is left in memory");
 }
@@ -57,7 +57,7 @@ fn several_neighbours_serve_one_large_asset() {
     world.request(guest, 1, A);
     world.run(10 * SECOND);
     assert!(world.visitors[guest].answers[&1].body == world.content(A));
-    let uploads = hosts.map(|host| world.visitors[host].stats.traffic.uploaded);
+    let uploads = hosts.map(|host| world.visitors[host].stats.uploaded);
     assert!(uploads.iter().all(|bytes| *bytes > 1_000_000), "{uploads:?}");
 }
 
@@ -72,11 +72,11 @@ fn ranges_are_served_from_neighbours_and_then_from_what_is_held() {
     world.run(2 * SECOND);
     assert!(world.visitors[guest].answers[&1].body == world.content(A)[1_000_000..3_000_000]);
     assert_eq!(world.visitors[guest].answers[&1].status, 206);
-    let from_peers = world.visitors[guest].stats.traffic.bytes.peers;
+    let from_peers = world.visitors[guest].stats.bytes.peers;
     world.request_range(guest, 2, A, Some(ByteRange { first: 2_000_000, last: Some(2_100_000) }));
     world.run(2 * SECOND);
     assert!(world.visitors[guest].answers[&2].body == world.content(A)[2_000_000..=2_100_000]);
-    assert_eq!(world.visitors[guest].stats.traffic.bytes.peers, from_peers, "that segment is held");
+    assert_eq!(world.visitors[guest].stats.bytes.peers, from_peers, "that segment is held");
 }
 
 #[test]

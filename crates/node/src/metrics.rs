@@ -176,7 +176,7 @@ impl Metrics {
 
 impl MeshMetrics {
     /// Counts a message to a peer.
-    pub(crate) fn sent(&self, message: &ToPeer<'_>) {
+    pub(crate) fn sent(&self, message: &ToPeer) {
         match message {
             ToPeer::Signal { .. } => self.signals.inc(),
             ToPeer::Introduce { .. } => self.introductions.inc(),

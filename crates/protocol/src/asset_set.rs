@@ -141,7 +141,7 @@ impl Extend<AssetId> for AssetSet {
 
 impl Serialize for AssetSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.run_words())
+        self.run_words().collect::<Vec<u32>>().serialize(serializer)
     }
 }
 

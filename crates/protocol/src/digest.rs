@@ -5,7 +5,9 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A SHA-256 value; on the wire 43 characters of unpadded URL-safe base64, which is also valid in a path.
+use crate::binary;
+
+/// A SHA-256 value; in JSON 43 characters of unpadded URL-safe base64, which is also valid in a path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 pub struct Digest(pub [u8; 32]);
@@ -74,12 +76,18 @@ impl fmt::Debug for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        binary::write(serializer, "Digest", &self.0)
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return binary::read(deserializer, "Digest", |bytes| bytes.try_into().ok().map(Self));
+        }
         struct Visitor;
         impl serde::de::Visitor<'_> for Visitor {
             type Value = Digest;
@@ -96,7 +104,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// The SHA-256 of each piece of an asset, in order; on the wire the textual digests one after the other.
+/// The SHA-256 of each piece of an asset, in order; in JSON the textual digests one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 pub struct PieceDigests(pub Vec<Digest>);
@@ -109,12 +117,22 @@ impl Serialize for PieceDigests {
                 self.0.iter().try_for_each(|digest| digest.fmt(f))
             }
         }
-        serializer.collect_str(&Joined(&self.0))
+        if serializer.is_human_readable() {
+            return serializer.collect_str(&Joined(&self.0));
+        }
+        let joined: Vec<u8> = self.0.iter().flat_map(|digest| digest.0).collect();
+        binary::write(serializer, "PieceDigests", &joined)
     }
 }
 
 impl<'de> Deserialize<'de> for PieceDigests {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return binary::read(deserializer, "PieceDigests", |joined| {
+                let (digests, rest) = joined.as_chunks();
+                rest.is_empty().then(|| Self(digests.iter().copied().map(Digest).collect()))
+            });
+        }
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         let digests = text
             .as_bytes()

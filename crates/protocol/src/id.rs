@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::binary;
+
 /// The name of a customer's web site: 1 to 64 of `a-z`, `0-9`, `-` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
@@ -56,7 +58,7 @@ impl<'de> Deserialize<'de> for SiteId {
     }
 }
 
-/// A peer's identity for one session, drawn by the coordinator. It is written as 16 hexadecimal digits, because a
+/// A peer's identity for one session, drawn by the coordinator. In JSON it is 16 hexadecimal digits, because a
 /// JavaScript number cannot hold 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
@@ -76,12 +78,20 @@ impl fmt::Debug for PeerId {
 
 impl Serialize for PeerId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        binary::write(serializer, "PeerId", &self.0.to_be_bytes())
     }
 }
 
 impl<'de> Deserialize<'de> for PeerId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return binary::read(deserializer, "PeerId", |bytes| {
+                bytes.try_into().ok().map(u64::from_be_bytes).map(Self)
+            });
+        }
         struct Visitor;
         impl serde::de::Visitor<'_> for Visitor {
             type Value = PeerId;

@@ -7,24 +7,29 @@
 //!
 //! Start with [`message::ToNode`] and [`message::ToPeer`] (JSON over one WebSocket), then [`frame::Frame`]
 //! (binary over data channels) and [`manifest::Asset`]. `docs/protocol.md` walks through a session.
+//!
+//! Everything that serialises does so in JSON and in positional binary formats, between an engine and its body: no
+//! field is ever left out when it is written. The feature `json` is for those who relay messages as JSON.
 
 pub mod asset_set;
+mod binary;
 pub mod digest;
 pub mod frame;
 pub mod id;
-pub mod json;
 pub mod limits;
 pub mod manifest;
 pub mod message;
 pub mod policy;
 pub mod reason;
 pub mod report;
+pub mod signal;
 pub mod time;
 
 pub use asset_set::AssetSet;
 pub use digest::Digest;
 pub use id::{AssetId, PeerId, SiteId};
 pub use reason::Reason;
+pub use signal::Signal;
 pub use time::Timestamp;
 
 /// The version of everything in this crate, agreed at `hello`. A node refuses a peer whose version it does not

@@ -36,8 +36,7 @@ pub struct Asset {
     /// The response headers that make the answer the origin's: `content-type`, `etag`, `cache-control`, ….
     pub headers: Headers,
     /// The digests of the pieces, for assets of one segment; larger ones are asked for with `pieces`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "ts", ts(optional))]
+    #[serde(default)]
     pub pieces: Option<PieceDigests>,
 }
 
@@ -68,13 +67,13 @@ pub struct ManifestDelta {
     #[serde(default)]
     pub more: bool,
     /// Newly admitted assets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub add: Vec<Asset>,
     /// Assets whose freshness was renewed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub renew: Vec<Renewal>,
     /// Assets that may be neither used nor served any more: changed, purged or evicted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub remove: Vec<AssetId>,
 }
 

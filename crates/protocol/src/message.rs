@@ -3,22 +3,15 @@
 //! buffered and relayed signals stay raw. Unknown fields are ignored; an unknown message is answered with `error`
 //! and [`Reason::Malformed`].
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::digest::PieceDigests;
 use crate::manifest::{ManifestDelta, ManifestVersion};
 use crate::policy::Policy;
-use crate::{AssetId, AssetSet, PeerId, Reason, SiteId};
-
-/// A session description or candidate, exactly as the other browser wrote it. Nodes relay it without reading it, so
-/// that whatever browsers come to say in it works at once.
-pub type Signal<'a> = Cow<'a, RawValue>;
+use crate::{AssetId, AssetSet, PeerId, Reason, Signal, SiteId};
 
 /// From a peer to its node.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum ToNode {
@@ -33,8 +26,7 @@ pub enum ToNode {
         /// A random number that the browser keeps for a day, so that one visitor's reloads count as one sighting.
         visitor: u32,
         /// The manifest that the peer has kept, if any.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "ts", ts(optional))]
+        #[serde(default)]
         manifest: Option<ManifestVersion>,
         /// Whether the peer can open connections to others (consent, WebRTC, no reason against it).
         connects: bool,
@@ -44,10 +36,10 @@ pub enum ToNode {
     /// What the peer holds has changed. Indices are of the manifest version that the peer last received.
     Holdings {
         /// Assets of which it now holds something.
-        #[serde(default, skip_serializing_if = "AssetSet::is_empty")]
+        #[serde(default)]
         add: AssetSet,
         /// Assets of which it no longer holds anything.
-        #[serde(default, skip_serializing_if = "AssetSet::is_empty")]
+        #[serde(default)]
         remove: AssetSet,
     },
     /// The peer looks for holders of these assets.
@@ -60,8 +52,7 @@ pub enum ToNode {
         /// The peer it is for.
         to: PeerId,
         /// The description or candidate, verbatim.
-        #[cfg_attr(feature = "ts", ts(type = "unknown"))]
-        signal: Box<RawValue>,
+        signal: Signal,
     },
     /// How an introduction went.
     Met {
@@ -80,8 +71,7 @@ pub enum ToNode {
         /// Milliseconds in which at least one piece was awaited from it.
         busy_ms: u32,
         /// Why the peer was let go, if it was for a fault.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(feature = "ts", ts(optional))]
+        #[serde(default)]
         fault: Option<Reason>,
     },
     /// Sightings: URLs that the page loaded and the manifest does not have.
@@ -113,10 +103,10 @@ pub enum Meeting {
 }
 
 /// From a node to a peer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
-pub enum ToPeer<'a> {
+pub enum ToPeer {
     /// The session has begun.
     Welcome {
         /// The version that the node speaks.
@@ -158,9 +148,7 @@ pub enum ToPeer<'a> {
         /// The peer it is from.
         from: PeerId,
         /// The description or candidate, verbatim.
-        #[serde(borrow)]
-        #[cfg_attr(feature = "ts", ts(type = "unknown"))]
-        signal: Signal<'a>,
+        signal: Signal,
     },
     /// The peer has left the swarm.
     Gone {
@@ -191,8 +179,7 @@ mod tests {
         let ToNode::Signal { to, signal } = serde_json::from_str(text).unwrap() else {
             panic!("not a signal")
         };
-        let relayed =
-            serde_json::to_string(&ToPeer::Signal { from: to, signal: Cow::Owned(signal) }).unwrap();
+        let relayed = serde_json::to_string(&ToPeer::Signal { from: to, signal }).unwrap();
         assert!(relayed.contains(r#"{"sdp":"v=0\r\n",  "odd" : [1,2]}"#), "{relayed}");
     }
 

@@ -10,29 +10,26 @@ use crate::{PeerId, Reason, SiteId};
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Note {
     /// Milliseconds since the page began.
+    #[serde(default)]
     pub at_ms: u32,
     /// What happened.
     pub event: Event,
     /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "ts", ts(optional))]
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional = nullable))]
     pub reason: Option<Reason>,
     /// The neighbour concerned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "ts", ts(optional))]
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional = nullable))]
     pub peer: Option<PeerId>,
     /// The URL concerned, without its query string, or words for people.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
+    #[serde(default)]
     #[cfg_attr(feature = "ts", ts(optional, as = "Option<Box<str>>"))]
     pub about: Box<str>,
     /// Bytes, where it is about bytes.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     #[cfg_attr(feature = "ts", ts(optional, type = "number"))]
     pub bytes: u64,
-}
-
-fn is_zero(bytes: &u64) -> bool {
-    *bytes == 0
 }
 
 /// What a note is about.

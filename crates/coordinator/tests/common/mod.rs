@@ -68,7 +68,7 @@ pub struct Told {
     pub version: Option<ManifestVersion>,
     /// The assets, and until when each is fresh.
     pub assets: BTreeMap<AssetId, (Asset, Timestamp)>,
-    pub messages: Vec<ToPeer<'static>>,
+    pub messages: Vec<ToPeer>,
     /// What has come of a change that takes several messages.
     parts: usize,
 }
@@ -177,7 +177,7 @@ impl Swarm {
         Ok(Fetched { status: page.status, headers: page.headers, content })
     }
 
-    fn receive(&mut self, session: SessionId, message: ToPeer<'static>) {
+    fn receive(&mut self, session: SessionId, message: ToPeer) {
         let bytes = serde_json::to_string(&message).unwrap().len();
         assert!(bytes <= MAX_TO_PEER_BYTES, "a message of {bytes} bytes");
         assert!(!self.closed.contains_key(&session), "{message:?} to a closed session");
@@ -262,7 +262,7 @@ impl Swarm {
     }
 
     /// What a peer was told since this was last asked.
-    pub fn heard(&mut self, session: SessionId) -> Vec<ToPeer<'static>> {
+    pub fn heard(&mut self, session: SessionId) -> Vec<ToPeer> {
         self.told.get_mut(&session).map(|told| std::mem::take(&mut told.messages)).unwrap_or_default()
     }
 

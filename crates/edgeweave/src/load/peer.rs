@@ -39,7 +39,7 @@ impl Peer {
         peer.say(&hello).await?;
         loop {
             let text = peer.hear().await?;
-            match serde_json::from_slice::<ToPeer<'_>>(&text) {
+            match serde_json::from_slice::<ToPeer>(&text) {
                 Ok(ToPeer::Welcome { peer: id, .. }) => {
                     peer.id = id;
                     return Ok(peer);

@@ -48,7 +48,7 @@ pub struct Visitor {
     pub answers: BTreeMap<u32, Answer>,
     pub stats: Stats,
     pub shelf: Shelf,
-    pub state: Option<Box<str>>,
+    pub state: Option<Vec<u8>>,
     payloads: BTreeMap<u32, Vec<u8>>,
     next_handle: u32,
     pub storage: BTreeMap<(Digest, u32), Vec<u8>>,
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// A page with what an earlier one kept.
-    pub fn come_back(&mut self, state: Option<Box<str>>, held: &[HeldSegment], loaded: &[&str]) -> usize {
+    pub fn come_back(&mut self, state: Option<Vec<u8>>, held: &[HeldSegment], loaded: &[&str]) -> usize {
         let index = self.visitors.len();
         let setup = Setup {
             site: "site".parse().unwrap(),
@@ -265,7 +265,7 @@ impl World {
     /// The node publishes a change to everybody.
     pub fn publish(&mut self, delta: &ManifestDelta) {
         for visitor in 0..self.visitors.len() {
-            self.say(visitor, &ToPeer::Manifest(delta.clone()));
+            self.say(visitor, ToPeer::Manifest(delta.clone()));
         }
     }
 
@@ -275,10 +275,9 @@ impl World {
         self.publish(&ManifestDelta { version, remove: vec![id], ..ManifestDelta::default() });
     }
 
-    pub fn say(&mut self, visitor: usize, message: &ToPeer<'_>) {
+    pub fn say(&mut self, visitor: usize, message: ToPeer) {
         if self.visitors[visitor].online {
-            let text = serde_json::to_string(message).unwrap().into();
-            self.later(self.latency, visitor, Input::SocketText { text });
+            self.later(self.latency, visitor, Input::Heard(message));
         }
     }
 
@@ -288,13 +287,13 @@ impl World {
                 self.visitors[visitor].said_hello = true;
                 let crowd = self.visitors.len() as u32;
                 let (peer, policy) = (peer_of(visitor), self.policy.clone());
-                self.say(visitor, &ToPeer::Welcome { protocol: 1, peer, stun: vec![], policy, crowd });
+                self.say(visitor, ToPeer::Welcome { protocol: 1, peer, stun: vec![], policy, crowd });
                 let version = ManifestVersion { epoch: 1, number: self.assets.len() as u32 };
                 let reset = manifest.is_none_or(|known| known.epoch != 1);
                 let add = self.assets.clone();
                 self.say(
                     visitor,
-                    &ToPeer::Manifest(ManifestDelta { version, reset, add, ..ManifestDelta::default() }),
+                    ToPeer::Manifest(ManifestDelta { version, reset, add, ..ManifestDelta::default() }),
                 );
             }
             ToNode::Holdings { add, remove } => {
@@ -310,15 +309,15 @@ impl World {
                         self.visitors[holder].holds.iter().filter(|asset| wanted.contains(*asset)).collect();
                     if !holds.is_empty() && self.visitors[holder].online {
                         found.extend(holds.iter());
-                        self.say(visitor, &ToPeer::Introduce { peer: peer_of(holder), offers: true, holds });
+                        self.say(visitor, ToPeer::Introduce { peer: peer_of(holder), offers: true, holds });
                         let holds = AssetSet::new();
-                        self.say(holder, &ToPeer::Introduce { peer: peer_of(visitor), offers: false, holds });
+                        self.say(holder, ToPeer::Introduce { peer: peer_of(visitor), offers: false, holds });
                     }
                 }
                 let assets: Vec<AssetId> =
                     assets.into_iter().filter(|asset| !found.contains(*asset)).collect();
                 if !assets.is_empty() {
-                    self.say(visitor, &ToPeer::NoHolder { assets });
+                    self.say(visitor, ToPeer::NoHolder { assets });
                 }
             }
             ToNode::Seen { urls } => self.seen.extend(urls),
@@ -327,14 +326,14 @@ impl World {
             ToNode::Signal { to, signal } => {
                 self.say(
                     index_of(to),
-                    &ToPeer::Signal { from: peer_of(visitor), signal: std::borrow::Cow::Owned(signal) },
+                    ToPeer::Signal { from: peer_of(visitor), signal },
                 );
             }
             ToNode::Pieces { asset } => {
                 if let Some(pieces) =
                     self.assets.iter().find(|known| known.id == asset).and_then(|known| known.pieces.clone())
                 {
-                    self.say(visitor, &ToPeer::Pieces { asset, pieces });
+                    self.say(visitor, ToPeer::Pieces { asset, pieces });
                 }
             }
             ToNode::Met { .. } | ToNode::Parted { .. } => {}
@@ -351,9 +350,9 @@ impl World {
                 self.later(latency, index, if node_up { Input::SocketOpened } else { Input::SocketClosed });
             }
             Output::Disconnect => visitor.online = false,
-            Output::Send { text } => {
+            Output::Say(message) => {
                 if visitor.online {
-                    self.hear(index, serde_json::from_str(&text).unwrap());
+                    self.hear(index, message);
                 }
             }
             Output::OpenPeer { peer, offers: true, .. } => {
