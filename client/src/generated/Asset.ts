@@ -34,4 +34,4 @@ headers: Array<[string, string]>,
 /**
  * The digests of the pieces, for assets of one segment; larger ones are asked for with `pieces`.
  */
-pieces?: PieceDigests, };
+pieces: PieceDigests | null, };

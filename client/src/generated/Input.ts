@@ -8,15 +8,12 @@ import type { FetchedResource } from "./FetchedResource";
 import type { Payload } from "./Payload";
 import type { PeerId } from "./PeerId";
 import type { Reason } from "./Reason";
+import type { ToPeer } from "./ToPeer";
 
 /**
  * What happened outside.
  */
-export type Input = "tick" | { "circumstances": Circumstances } | "suspend" | "resume" | "forget" | "socket_opened" | { "socket_text": { 
-/**
- * The message.
- */
-text: string, } } | "socket_closed" | { "request": { 
+export type Input = "tick" | { "circumstances": Circumstances } | "suspend" | "resume" | "forget" | "socket_opened" | { "heard": ToPeer } | "socket_closed" | { "request": { 
 /**
  * The request's number.
  */
@@ -66,9 +63,9 @@ bytes: number, } } | { "peer_signal": {
  */
 peer: PeerId, 
 /**
- * A session description or candidate, as JSON.
+ * A session description or candidate.
  */
-signal: string, } } | { "peer_opened": { 
+signal: unknown, } } | { "peer_opened": { 
 /**
  * The peer, from now on a neighbour.
  */
@@ -89,7 +86,7 @@ peer: PeerId,
  * Its header: the first [`PIECE_HEADER_BYTES`](edgeweave_protocol::frame::PIECE_HEADER_BYTES) bytes of a
  * piece, the whole of anything else.
  */
-header: Array<number>, 
+header: Uint8Array<ArrayBuffer>, 
 /**
  * What follows the header of a piece.
  */

@@ -23,12 +23,12 @@ more: boolean,
 /**
  * Newly admitted assets.
  */
-add?: Array<Asset>, 
+add: Array<Asset>, 
 /**
  * Assets whose freshness was renewed.
  */
-renew?: Array<Renewal>, 
+renew: Array<Renewal>, 
 /**
  * Assets that may be neither used nor served any more: changed, purged or evicted.
  */
-remove?: Array<AssetId>, };
+remove: Array<AssetId>, };

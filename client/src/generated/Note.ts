@@ -18,11 +18,11 @@ event: Event,
 /**
  * Why.
  */
-reason?: Reason, 
+reason?: Reason | null, 
 /**
  * The neighbour concerned.
  */
-peer?: PeerId, 
+peer?: PeerId | null, 
 /**
  * The URL concerned, without its query string, or words for people.
  */

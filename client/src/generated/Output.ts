@@ -7,15 +7,12 @@ import type { Reason } from "./Reason";
 import type { Report } from "./Report";
 import type { Shelf } from "./Shelf";
 import type { Stats } from "./Stats";
+import type { ToNode } from "./ToNode";
 
 /**
  * What the body is to do.
  */
-export type Output = "connect" | "disconnect" | { "send": { 
-/**
- * The message.
- */
-text: string, } } | { "open_peer": { 
+export type Output = "connect" | "disconnect" | { "say": ToNode } | { "open_peer": { 
 /**
  * The other side.
  */
@@ -37,9 +34,9 @@ strip_local: boolean, } } | { "signal_peer": {
  */
 peer: PeerId, 
 /**
- * A session description or candidate, as JSON.
+ * A session description or candidate.
  */
-signal: string, } } | { "close_peer": { 
+signal: unknown, } } | { "close_peer": { 
 /**
  * The other side.
  */
@@ -51,7 +48,7 @@ peer: PeerId,
 /**
  * The frame.
  */
-bytes: Array<number>, } } | { "send_piece": { 
+bytes: Uint8Array<ArrayBuffer>, } } | { "send_piece": { 
 /**
  * The neighbour.
  */
@@ -63,7 +60,7 @@ transfer: number,
 /**
  * The frame's header.
  */
-header: Array<number>, 
+header: Uint8Array<ArrayBuffer>, 
 /**
  * The asset's content.
  */
@@ -205,6 +202,6 @@ hash: Digest,
  */
 segments: Array<number>, } } | { "shelf": Shelf } | { "persist": { 
 /**
- * An opaque text.
+ * Opaque bytes.
  */
-state: string, } } | { "stats": Stats } | { "report": Report };
+state: Uint8Array<ArrayBuffer>, } } | { "stats": Stats } | { "report": Report };

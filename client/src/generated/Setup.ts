@@ -26,7 +26,7 @@ unix_ms: number,
 /**
  * What [`Output::Persist`] last gave, if it could be kept.
  */
-state: string | null, 
+state: Uint8Array<ArrayBuffer> | null, 
 /**
  * What the secondary cache holds, read from the storage itself, which may have lost some.
  */

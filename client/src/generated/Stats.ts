@@ -7,6 +7,18 @@ import type { Sources } from "./Sources";
  */
 export type Stats = { 
 /**
+ * Requests by the source that answered them, since the page began.
+ */
+requests: Sources, 
+/**
+ * Bytes by source, since the page began.
+ */
+bytes: Sources, 
+/**
+ * Bytes uploaded to neighbours, since the page began.
+ */
+uploaded: number, 
+/**
  * Open channels.
  */
 neighbours: number, 
@@ -41,16 +53,4 @@ release: string,
 /**
  * Why the client takes no part, if it does not.
  */
-off: Reason | null, 
-/**
- * How many requests each answered; one that took from several counts for the one that gave the most.
- */
-requests: Sources, 
-/**
- * How many bytes came from each.
- */
-bytes: Sources, 
-/**
- * Bytes uploaded to neighbours.
- */
-uploaded: number, };
+off: Reason | null, };

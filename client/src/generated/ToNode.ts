@@ -30,7 +30,7 @@ visitor: number,
 /**
  * The manifest that the peer has kept, if any.
  */
-manifest?: ManifestVersion, 
+manifest: ManifestVersion | null, 
 /**
  * Whether the peer can open connections to others (consent, WebRTC, no reason against it).
  */
@@ -42,11 +42,11 @@ shares: boolean, } } | { "holdings": {
 /**
  * Assets of which it now holds something.
  */
-add?: AssetSet, 
+add: AssetSet, 
 /**
  * Assets of which it no longer holds anything.
  */
-remove?: AssetSet, } } | { "find": { 
+remove: AssetSet, } } | { "find": { 
 /**
  * What it wants, most wanted first.
  */
@@ -82,7 +82,7 @@ busy_ms: number,
 /**
  * Why the peer was let go, if it was for a fault.
  */
-fault?: Reason, } } | { "seen": { 
+fault: Reason | null, } } | { "seen": { 
 /**
  * Absolute URLs without fragments.
  */

@@ -1,22 +1,24 @@
+import { input as inputCodec, note, output, setup as setupCodec } from "../generated/codecs";
 import type { Input } from "../generated/Input";
 import type { Note } from "../generated/Note";
 import type { Output } from "../generated/Output";
 import type { Setup } from "../generated/Setup";
+import { decoded, encoded, list } from "./codec";
 
 interface WebEngine {
-  handle(now: number, input: string): void;
-  poll(): string | undefined;
+  handle(now: number, input: Uint8Array): Uint8Array<ArrayBuffer>;
   timeout(): number;
-  notes(): string;
+  notes(): Uint8Array<ArrayBuffer>;
 }
 
 interface EngineModule {
   default(source: { module_or_path: URL }): Promise<unknown>;
-  WebEngine: new (now: number, setup: string) => WebEngine;
+  WebEngine: new (now: number, setup: Uint8Array) => WebEngine;
 }
 
 /** The engine as the rest of the page part sees it. */
 export interface RunningEngine {
+  /** Throws when an input is not what its type says. */
   handle(input: Input): void;
   notes(): Note[];
   stop(): void;
@@ -35,23 +37,22 @@ export async function runEngine(
   const glue = new URL("./engine.js", import.meta.url);
   const module = (await import(glue.href)) as EngineModule;
   await module.default({ module_or_path: new URL("./engine_bg.wasm", import.meta.url) });
-  const engine = new module.WebEngine(performance.now(), JSON.stringify(setup));
+  const engine = new module.WebEngine(performance.now(), encoded(setupCodec, setup));
 
-  const inputs: Input[] = [];
+  const inputs: Uint8Array<ArrayBuffer>[] = [];
   let busy = false;
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function handle(input: Input): void {
     if (stopped) return;
-    inputs.push(input);
+    inputs.push(encoded(inputCodec, input));
     // An effect may lead to the next input at once; the engine is not re-entered.
     if (busy) return;
     busy = true;
     try {
       for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
-        engine.handle(performance.now(), JSON.stringify(next));
-        for (let json = engine.poll(); json !== undefined; json = engine.poll()) effect(JSON.parse(json) as Output);
+        for (const each of decoded(list(output), engine.handle(performance.now(), next))) effect(each);
       }
       clearTimeout(timer);
       const due = engine.timeout();
@@ -68,7 +69,7 @@ export async function runEngine(
 
   return {
     handle,
-    notes: () => JSON.parse(engine.notes()) as Note[],
+    notes: () => decoded(list(note), engine.notes()),
     stop() {
       handle("suspend");
       stopped = true;

@@ -7,14 +7,14 @@ const HEADER_MOST = 4096;
 
 /** A message between neighbours as the engine wants it: a piece's payload stays outside. */
 export interface Frame {
-  header: number[];
+  header: Uint8Array<ArrayBuffer>;
   payload: Uint8Array<ArrayBuffer> | null;
 }
 
 /** Splits what arrived on a channel. What is no frame is shown to the engine as an empty one, for which it parts. */
 export function splitFrame(data: ArrayBuffer | string): Frame {
-  if (typeof data === "string") return { header: [], payload: null };
-  const bytes = new Uint8Array(data);
-  if (bytes[0] !== PIECE_KIND) return { header: bytes.length > HEADER_MOST ? [] : [...bytes], payload: null };
-  return { header: [...bytes.subarray(0, PIECE_HEADER_BYTES)], payload: bytes.subarray(PIECE_HEADER_BYTES) };
+  const bytes = typeof data === "string" ? new Uint8Array() : new Uint8Array(data);
+  if (bytes[0] === PIECE_KIND)
+    return { header: bytes.subarray(0, PIECE_HEADER_BYTES), payload: bytes.subarray(PIECE_HEADER_BYTES) };
+  return { header: bytes.length > HEADER_MOST ? new Uint8Array() : bytes, payload: null };
 }

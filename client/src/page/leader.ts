@@ -1,5 +1,6 @@
 import type { FetchedResource } from "../generated/FetchedResource";
 import type { Output } from "../generated/Output";
+import type { Report } from "../generated/Report";
 import type { Shelf } from "../generated/Shelf";
 import type { Stats } from "../generated/Stats";
 import { digest } from "../shared/digest";
@@ -92,11 +93,11 @@ export async function lead(
   function act(output: Output): void {
     if (output === "connect") node.connect();
     else if (output === "disconnect") node.disconnect();
-    else if ("send" in output) node.send(output.send.text);
+    else if ("say" in output) node.say(output.say);
     else if ("open_peer" in output) peers.open(output.open_peer);
     else if ("signal_peer" in output) peers.signal(output.signal_peer.peer, output.signal_peer.signal);
     else if ("close_peer" in output) peers.close(output.close_peer.peer);
-    else if ("send_frame" in output) peers.send(output.send_frame.peer, new Uint8Array(output.send_frame.bytes));
+    else if ("send_frame" in output) peers.send(output.send_frame.peer, output.send_frame.bytes);
     else if ("send_piece" in output) later(sendPiece(output.send_piece));
     else if ("hash" in output) later(hash(output.hash));
     else if ("release" in output) bytes.release(output.release.handle);
@@ -108,7 +109,7 @@ export async function lead(
     else if ("shelf" in output) shelve(output.shelf);
     else if ("persist" in output) later(store.keepState(output.persist.state));
     else if ("stats" in output) tell(output.stats);
-    else if ("report" in output) navigator.sendBeacon(`${config.base}/report`, JSON.stringify(output.report));
+    else if ("report" in output) navigator.sendBeacon(`${config.base}/report`, report(output.report));
     else link.send(output);
   }
 
@@ -174,6 +175,11 @@ export async function lead(
     stats = next;
     on.stats(next);
   }
+}
+
+/** A report, without what its reader takes for granted: nothing and zero. */
+function report(report: Report): string {
+  return JSON.stringify(report, (_, value: unknown) => value || undefined);
 }
 
 /** As much randomness as a JavaScript number holds: 53 bits. */

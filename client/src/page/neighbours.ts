@@ -13,7 +13,7 @@ type Signal = { description: RTCSessionDescriptionInit } | { candidate: RTCIceCa
 interface Neighbour {
   connection: RTCPeerConnection;
   channel: RTCDataChannel;
-  signal(signal: string): void;
+  signal(signal: unknown): void;
 }
 
 /** The peer connections. */
@@ -49,7 +49,7 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     channel.bufferedAmountLowThreshold = BUFFERED_MOST / 2;
 
     const say = (signal: Signal) => {
-      if (all.get(peer) === neighbour) handle({ peer_signal: { peer, signal: JSON.stringify(signal) } });
+      if (all.get(peer) === neighbour) handle({ peer_signal: { peer, signal } });
     };
     const describe = async () => {
       await connection.setLocalDescription();
@@ -72,7 +72,7 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     const neighbour: Neighbour = {
       connection,
       channel,
-      signal: (signal) => inTurn(() => hear(JSON.parse(signal) as Signal)),
+      signal: (signal) => inTurn(() => hear(signal as Signal)),
     };
 
     connection.onicecandidate = ({ candidate }) => {
@@ -116,11 +116,11 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     open,
     close,
     send,
-    signal(peer: string, signal: string): void {
+    signal(peer: string, signal: unknown): void {
       all.get(peer)?.signal(signal);
     },
     /** Sends a piece, and returns when the channel has room for the next. */
-    async sendPiece(peer: string, header: number[], payload: Uint8Array): Promise<void> {
+    async sendPiece(peer: string, header: Uint8Array, payload: Uint8Array): Promise<void> {
       const frame = new Uint8Array(header.length + payload.length);
       frame.set(header);
       frame.set(payload, header.length);

@@ -1,4 +1,6 @@
 import type { Input } from "../generated/Input";
+import type { ToNode } from "../generated/ToNode";
+import type { ToPeer } from "../generated/ToPeer";
 
 /** The WebSocket to the node. */
 export function socket(base: string, site: string, handle: (input: Input) => void) {
@@ -21,7 +23,15 @@ export function socket(base: string, site: string, handle: (input: Input) => voi
       // What an earlier socket says after it was given up is not heard.
       const current = (input: Input) => open === made && handle(input);
       made.onopen = () => current("socket_opened");
-      made.onmessage = ({ data }) => current({ socket_text: { text: String(data) } });
+      made.onmessage = ({ data }) => {
+        try {
+          current({ heard: JSON.parse(data) as ToPeer });
+        } catch {
+          // The node may be newer.
+          const bytes = String(data).length;
+          current({ note: { event: "error", reason: "malformed", about: "message from the node", bytes } });
+        }
+      };
       made.onclose = () => {
         if (open !== made) return;
         open = undefined;
@@ -29,8 +39,8 @@ export function socket(base: string, site: string, handle: (input: Input) => voi
       };
     },
     disconnect,
-    send(text: string): void {
-      if (open?.readyState === WebSocket.OPEN) open.send(text);
+    say(message: ToNode): void {
+      if (open?.readyState === WebSocket.OPEN) open.send(JSON.stringify(message));
     },
   };
 }

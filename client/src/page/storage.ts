@@ -6,10 +6,6 @@ import { CACHE, SHELF_KEY, STATE_KEY, segmentKey, segmentOf } from "../shared/st
 export async function storage() {
   const cache = await caches.open(CACHE).catch(() => undefined);
 
-  async function text(key: string): Promise<string | undefined> {
-    return (await cache?.match(key).catch(() => undefined))?.text();
-  }
-
   return {
     /** What is there. */
     async held(): Promise<HeldSegment[]> {
@@ -17,8 +13,11 @@ export async function storage() {
       return keys.map((request) => segmentOf(request.url)).filter((segment) => segment !== undefined);
     },
     /** What the last page's engine kept. */
-    state: () => text(STATE_KEY),
-    keepState: (state: string) => keep(STATE_KEY, state),
+    async state(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+      const kept = await cache?.match(STATE_KEY).catch(() => undefined);
+      return kept && new Uint8Array(await kept.arrayBuffer());
+    },
+    keepState: (state: Uint8Array<ArrayBuffer>) => keep(STATE_KEY, state),
     keepShelf: (shelf: string) => keep(SHELF_KEY, shelf),
     /** Stores a segment; the reason when it cannot. */
     async store(hash: string, segment: number, parts: Uint8Array<ArrayBuffer>[]): Promise<Reason | undefined> {
@@ -45,7 +44,7 @@ export async function storage() {
     },
   };
 
-  async function keep(key: string, value: string): Promise<void> {
+  async function keep(key: string, value: BodyInit): Promise<void> {
     // Without room the next page begins with less; nothing else depends on it.
     await cache?.put(key, new Response(value)).catch(() => undefined);
   }

@@ -1,6 +1,5 @@
 //! What peers say, and what they are answered.
 
-
 use edgeweave_protocol::limits::{MAX_SEEN_URLS, MESSAGE_BURST};
 use edgeweave_protocol::manifest::ManifestVersion;
 use edgeweave_protocol::message::{ToNode, ToPeer};

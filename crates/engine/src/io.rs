@@ -28,6 +28,7 @@ pub struct Setup {
     pub unix_ms: u64,
     /// What [`Output::Persist`] last gave, if it could be kept.
     #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(type = "Uint8Array<ArrayBuffer> | null"))]
     pub state: Option<Vec<u8>>,
     /// What the secondary cache holds, read from the storage itself, which may have lost some.
     #[serde(default)]
@@ -194,6 +195,7 @@ pub enum Input {
         peer: PeerId,
         /// Its header: the first [`PIECE_HEADER_BYTES`](edgeweave_protocol::frame::PIECE_HEADER_BYTES) bytes of a
         /// piece, the whole of anything else.
+        #[cfg_attr(feature = "ts", ts(type = "Uint8Array<ArrayBuffer>"))]
         header: Vec<u8>,
         /// What follows the header of a piece.
         #[serde(default)]
@@ -321,6 +323,7 @@ pub enum Output {
         /// The neighbour.
         peer: PeerId,
         /// The frame.
+        #[cfg_attr(feature = "ts", ts(type = "Uint8Array<ArrayBuffer>"))]
         bytes: Vec<u8>,
     },
     /// Read a piece from the storage and send it, behind what the channel has yet to send; then say
@@ -331,6 +334,7 @@ pub enum Output {
         /// The transfer.
         transfer: u32,
         /// The frame's header.
+        #[cfg_attr(feature = "ts", ts(type = "Uint8Array<ArrayBuffer>"))]
         header: Vec<u8>,
         /// The asset's content.
         hash: Digest,
@@ -448,6 +452,7 @@ pub enum Output {
     /// Keep this for the next page's engine.
     Persist {
         /// Opaque bytes.
+        #[cfg_attr(feature = "ts", ts(type = "Uint8Array<ArrayBuffer>"))]
         state: Vec<u8>,
     },
     /// The figures have changed.

@@ -55,8 +55,7 @@ impl Engine {
     /// Takes up what the last page kept. What cannot be read is as good as nothing.
     pub(crate) fn recall(&mut self, now: Timestamp, state: Option<&[u8]>) {
         let readable = state.filter(|bytes| bytes.first() == Some(&VERSION));
-        let mut kept: Kept =
-            readable.and_then(|bytes| postcard::from_bytes(bytes).ok()).unwrap_or_default();
+        let mut kept: Kept = readable.and_then(|bytes| postcard::from_bytes(bytes).ok()).unwrap_or_default();
         let away_ms = self.clock.unix_ms(now).saturating_sub(kept.kept_ms);
         for mut asset in std::mem::take(&mut kept.assets) {
             asset.fresh_ms = asset.fresh_ms.saturating_sub(away_ms);

@@ -141,13 +141,16 @@ impl Extend<AssetId> for AssetSet {
 
 impl Serialize for AssetSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.run_words().collect::<Vec<u32>>().serialize(serializer)
+        serializer.serialize_newtype_struct("AssetSet", &self.run_words().collect::<Vec<u32>>())
     }
 }
 
 impl<'de> Deserialize<'de> for AssetSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let words = Vec::<u32>::deserialize(deserializer)?;
+        #[derive(Deserialize)]
+        #[serde(rename = "AssetSet")]
+        struct Unchecked(Vec<u32>);
+        let Unchecked(words) = Unchecked::deserialize(deserializer)?;
         let expected = "pairs of first index and length, ascending, apart and within the manifest's limit";
         Self::from_run_words(words).ok_or_else(|| D::Error::custom(expected))
     }

@@ -53,7 +53,10 @@ impl fmt::Display for SiteId {
 
 impl<'de> Deserialize<'de> for SiteId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<str>::deserialize(deserializer)?;
+        #[derive(Deserialize)]
+        #[serde(rename = "SiteId")]
+        struct Unchecked(Box<str>);
+        let Unchecked(text) = Unchecked::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::{AssetSet, PeerId, SiteId};
-use serde_json::value::to_raw_value;
 
 use super::echo::WARM_UP;
 use super::peer::Peer;
@@ -66,7 +65,8 @@ pub(super) async fn run(options: &Options, mut at_edge: impl FnMut()) -> Result<
 /// A signal of so many bytes, as text.
 fn signal(to: PeerId, bytes: usize) -> Result<String, Failure> {
     let text = |filling: usize| {
-        let signal = to_raw_value(&serde_json::json!({ "type": "offer", "sdp": "x".repeat(filling) }))?;
+        let signal =
+            serde_json::json!({ "type": "offer", "sdp": "x".repeat(filling) }).to_string().parse()?;
         serde_json::to_string(&ToNode::Signal { to, signal })
     };
     let written = text(0).and_then(|empty| text(bytes.saturating_sub(empty.len())));

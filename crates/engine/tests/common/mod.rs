@@ -324,10 +324,7 @@ impl World {
             ToNode::Differs { assets } => self.differing.extend(assets),
             ToNode::Parted { fault: Some(reason), .. } => self.faults.push((visitor, reason)),
             ToNode::Signal { to, signal } => {
-                self.say(
-                    index_of(to),
-                    ToPeer::Signal { from: peer_of(visitor), signal },
-                );
+                self.say(index_of(to), ToPeer::Signal { from: peer_of(visitor), signal });
             }
             ToNode::Pieces { asset } => {
                 if let Some(pieces) =

@@ -1,0 +1,221 @@
+import { base64url, DIGEST_BYTES, DIGEST_CHARS, fromBase64url } from "../shared/digest";
+
+/**
+ * Writes values as the bytes that the engine reads, and reads what it writes: the postcard format
+ * (https://postcard.jamesmunns.com), which has no names, so that the engine does without the code for them.
+ * What is written is checked, because some of it is what the node said.
+ */
+export interface Codec<T> {
+  write(to: number[], value: T): void;
+  read(from: Source): T;
+}
+
+interface Source {
+  bytes: Uint8Array<ArrayBuffer>;
+  at: number;
+}
+
+/** A value as bytes; throws when it is not what its type says. */
+export function encoded<T>(codec: Codec<T>, value: T): Uint8Array<ArrayBuffer> {
+  const to: number[] = [];
+  codec.write(to, value);
+  return Uint8Array.from(to);
+}
+
+/** The value that the engine wrote. */
+export function decoded<T>(codec: Codec<T>, bytes: Uint8Array<ArrayBuffer>): T {
+  return codec.read({ bytes, at: 0 });
+}
+
+function check(holds: boolean): void {
+  if (!holds) throw new TypeError("not what was expected");
+}
+
+/** Whole numbers, seven bits a byte, the lowest first. */
+function whole(most: number): Codec<number> {
+  return {
+    write(to, value) {
+      check(Number.isInteger(value) && value >= 0 && value <= most);
+      for (; value > 127; value = Math.floor(value / 128)) to.push((value % 128) + 128);
+      to.push(value);
+    },
+    read(from) {
+      let value = 0;
+      for (let unit = 1; ; unit *= 128) {
+        const byte = from.bytes[from.at++] ?? 0;
+        value += (byte % 128) * unit;
+        if (byte < 128) return value;
+      }
+    },
+  };
+}
+
+export const u32 = whole(2 ** 32 - 1);
+/** As far as JavaScript's numbers are whole. */
+export const u64 = whole(Number.MAX_SAFE_INTEGER);
+
+export const flag: Codec<boolean> = {
+  write(to, value) {
+    check(typeof value === "boolean");
+    to.push(Number(value));
+  },
+  read: (from) => u32.read(from) > 0,
+};
+
+export const bytes: Codec<Uint8Array<ArrayBuffer>> = {
+  write(to, value) {
+    u32.write(to, value.length);
+    for (const byte of value) to.push(byte);
+  },
+  read(from) {
+    const length = u32.read(from);
+    from.at += length;
+    return from.bytes.subarray(from.at - length, from.at);
+  },
+};
+
+/** Text that stands for bytes. */
+function spelled(spell: (value: Uint8Array) => string, unspell: (text: string) => Uint8Array<ArrayBuffer>) {
+  return {
+    write(to: number[], value: string) {
+      check(typeof value === "string");
+      bytes.write(to, unspell(value));
+    },
+    read: (from: Source) => spell(bytes.read(from)),
+  };
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+export const text = spelled(
+  (value) => decoder.decode(value),
+  (value) => encoder.encode(value),
+);
+
+export const peerId = spelled(
+  (value) => Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+  (value) => {
+    check(/^[\da-f]{16}$/i.test(value));
+    return Uint8Array.from(value.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+  },
+);
+
+/** Any number of digests, one after the other. */
+export const pieceDigests = spelled(
+  (value) => chunks(value.length, DIGEST_BYTES, (from, to) => base64url(value.subarray(from, to))).join(""),
+  (value) => {
+    const digests = chunks(value.length, DIGEST_CHARS, (from, to) => [...fromBase64url(value.slice(from, to))]);
+    check(digests.every(({ length }) => length === DIGEST_BYTES));
+    return Uint8Array.from(digests.flat());
+  },
+);
+
+export const digest: Codec<string> = {
+  write(to, value) {
+    check(value.length === DIGEST_CHARS);
+    pieceDigests.write(to, value);
+  },
+  read: pieceDigests.read,
+};
+
+/** What browsers say to each other: the engine keeps it as it is. */
+export const signal: Codec<unknown> = {
+  write: (to, value) => text.write(to, JSON.stringify(value)),
+  read: (from) => JSON.parse(text.read(from)),
+};
+
+export const nothing: Codec<undefined> = { write() {}, read: () => undefined };
+
+export function option<T>(some: Codec<T>): Codec<T | null> {
+  return {
+    write(to, value) {
+      flag.write(to, value != null);
+      if (value != null) some.write(to, value);
+    },
+    read: (from) => (flag.read(from) ? some.read(from) : null),
+  };
+}
+
+/** What a reader takes where nothing is said. */
+export function or<T>(said: Codec<T>, unsaid: NoInfer<T>): Codec<T> {
+  return { write: (to, value = unsaid) => said.write(to, value), read: said.read };
+}
+
+export function list<T>(item: Codec<T>): Codec<T[]> {
+  return {
+    write(to, value) {
+      check(Array.isArray(value));
+      u32.write(to, value.length);
+      for (const each of value) item.write(to, each);
+    },
+    read: (from) => Array.from({ length: u32.read(from) }, () => item.read(from)),
+  };
+}
+
+export function pair<T>(item: Codec<T>): Codec<[T, T]> {
+  return {
+    write(to, [one, other]) {
+      item.write(to, one);
+      item.write(to, other);
+    },
+    read: (from) => [item.read(from), item.read(from)],
+  };
+}
+
+/** Fields in their order. Of what a node says, those that are not known are passed over. */
+export function struct<T>(fields: { [K in keyof T]-?: Codec<Exclude<T[K], undefined>> }): Codec<T> {
+  return {
+    write(to, value) {
+      for (const name in fields) fields[name].write(to, value[name] as Exclude<T[typeof name], undefined>);
+    },
+    read(from) {
+      const value: Partial<T> = {};
+      for (const name in fields) value[name] = fields[name].read(from);
+      return value as T;
+    },
+  };
+}
+
+/** What comes with the variant `K`. */
+type Payload<T, K> = K extends T ? undefined : T extends Record<K & string, infer V> ? V : never;
+
+/** One of several things, each with its name; those with nothing to them are the name alone. */
+export function variants<T>(
+  known: {
+    [K in T extends string ? T : keyof T]: Codec<Payload<T, K>>;
+  },
+): Codec<T> {
+  const table = Object.entries<Codec<unknown>>(known);
+  return {
+    write(to, value) {
+      const [[name, payload] = []] = Object.entries(
+        typeof value === "string" ? { [value]: undefined } : (value as object),
+      );
+      const index = table.findIndex(([known]) => known === name);
+      check(index >= 0);
+      u32.write(to, index);
+      table[index]?.[1].write(to, payload);
+    },
+    read(from) {
+      const [name, payload] = table[u32.read(from)] as [string, Codec<unknown>];
+      return (payload === nothing ? name : { [name]: payload.read(from) }) as T;
+    },
+  };
+}
+
+/** One of several names; one that is not known is taken for `other`, if that is allowed. */
+export function oneOf<T extends string>(names: string, other?: T): Codec<T> {
+  const table = names.split(" ") as T[];
+  return {
+    write(to, value) {
+      const index = table.indexOf(table.includes(value) || other === undefined ? value : other);
+      check(index >= 0);
+      u32.write(to, index);
+    },
+    read: (from) => table[u32.read(from)] as T,
+  };
+}
+
+function chunks<T>(length: number, size: number, chunk: (from: number, to: number) => T): T[] {
+  return Array.from({ length: Math.ceil(length / size) }, (_, index) => chunk(index * size, (index + 1) * size));
+}
