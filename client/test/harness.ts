@@ -169,6 +169,8 @@ export interface Visitor {
   until(what: string, condition: (stats: Stats) => boolean): Promise<Stats>;
   /** The digests of all pictures of the page, as the page gets them. */
   bodies(paths: string[]): Promise<string[]>;
+  /** The browser stops the worker, as it does when it runs out of memory, or when the worker has been idle for long. */
+  stopWorker(): Promise<void>;
   leave(): Promise<void>;
 }
 
@@ -238,6 +240,12 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
         });
         return Promise.all(digests);
       }, paths),
+    async stopWorker() {
+      const browser = await context.newCDPSession(visitor.page);
+      await browser.send("ServiceWorker.enable");
+      await browser.send("ServiceWorker.stopAllWorkers");
+      await browser.detach();
+    },
     async leave() {
       await context.close();
       await context.browser()?.close();

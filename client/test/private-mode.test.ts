@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type ArriveOptions, PATIENCE_MS, pageOf, picture, settle } from "./harness";
+import { type ArriveOptions, PATIENCE_MS, pageOf, picture } from "./harness";
 import { expectComplete, reasons, type Scene, scene } from "./scene";
 
 const PICTURES = ["/a.bmp", "/b.bmp"];

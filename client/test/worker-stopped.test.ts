@@ -22,14 +22,6 @@ beforeEach(async () => {
 
 afterEach(() => site.close());
 
-/** What "Stop" in the browser's developer tools does, and a browser that runs out of memory. */
-async function stopWorkerOf(visitor: Visitor): Promise<void> {
-  const browser = await visitor.context.newCDPSession(visitor.page);
-  await browser.send("ServiceWorker.enable");
-  await browser.send("ServiceWorker.stopAllWorkers");
-  await browser.detach();
-}
-
 /** Waits for what the browser had asked of the worker that it was stopping, and for which the client asks once more. */
 async function expectCompleteSoon(visitor: Visitor): Promise<void> {
   const shown = () => [...document.images].every((image) => image.complete && image.naturalWidth > 0);
@@ -42,7 +34,7 @@ test("a page is complete though its worker is stopped while peers answer", { tim
   const visitor = await site.meet(PICTURES.length);
   const loading = visitor.go(`${site.origin.url}/next.html`);
   await peer.page.waitForFunction(() => "goOn" in globalThis, undefined, { timeout: PATIENCE_MS });
-  await stopWorkerOf(visitor);
+  await visitor.stopWorker();
   await peer.page.evaluate("goOn()");
   await loading;
   await expectCompleteSoon(visitor);
@@ -76,7 +68,7 @@ test(
     const loading = visitor.go(`${site.origin.url}/next.html`);
     await half;
     site.origin.fault = () => false;
-    await stopWorkerOf(visitor);
+    await visitor.stopWorker();
     goOn();
     await loading;
     await expectCompleteSoon(visitor);
