@@ -19,20 +19,20 @@ test("the breaker stays open longer with every failure, up to a day", () => {
 
 test("a failure opens it for a while, and the next one for longer", () => {
   expect(breakerOpen(0)).toBe(false);
-  strike(0);
+  strike(0, "client_error");
   expect(breakerOpen(MINUTE - 1)).toBe(true);
   expect(breakerOpen(MINUTE)).toBe(false);
-  strike(MINUTE);
+  strike(MINUTE, "client_error");
   expect(breakerOpen(3 * MINUTE - 1)).toBe(true);
   expect(breakerOpen(3 * MINUTE)).toBe(false);
 });
 
 test("a client that has worked, or has not failed for long, begins anew", () => {
-  strike(0);
+  strike(0, "client_error");
   worked();
   expect(breakerOpen(0)).toBe(false);
-  strike(0);
-  strike(30 * DAY);
+  strike(0, "client_error");
+  strike(30 * DAY, "client_error");
   expect(breakerOpen(30 * DAY + MINUTE)).toBe(false);
 });
 
@@ -41,6 +41,6 @@ test("where storage is blocked, the breaker lasts as long as the page", () => {
     throw new DOMException("blocked", "SecurityError");
   };
   vi.stubGlobal("localStorage", { getItem: blocked, setItem: blocked });
-  strike(0);
+  strike(0, "client_error");
   expect(breakerOpen(1)).toBe(true);
 });

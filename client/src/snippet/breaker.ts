@@ -1,3 +1,4 @@
+import type { Reason } from "../generated/Reason";
 import { remember, settings } from "./settings";
 
 /** How long the breaker stays open after the first failure, in milliseconds; it doubles with each further one. */
@@ -13,10 +14,10 @@ export function breakerOpen(now: number): boolean {
 }
 
 /** Counts a failure of the client itself. */
-export function strike(now: number): void {
+export function strike(now: number, why: Reason): void {
   const { strikes = 0, openUntil = 0 } = settings();
   const inRow = now < openUntil + APART_MS ? strikes + 1 : 1;
-  remember({ strikes: inRow, openUntil: now + openFor(inRow) });
+  remember({ strikes: inRow, openUntil: now + openFor(inRow), why });
 }
 
 /** The client has worked: failures are no longer in a row. */

@@ -11,6 +11,7 @@ import { watchLoads, workerStarted } from "./repair";
 import { remember, SETTINGS_KEY, settings } from "./settings";
 
 const WORKER = "/edgeweave-sw.js";
+const FORBIDDEN = "content_security_policy";
 /** A client that has run for so long without an error works, in milliseconds. */
 const WORKED_MS = 60_000;
 /** A page that is never idle is not waited for longer than this after its load, in milliseconds. */
@@ -24,8 +25,6 @@ const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
 let running: Promise<Running | undefined> | undefined;
 /** Why the client stays off on this page, whatever the visitor wishes. */
 let offHere: Reason | undefined;
-/** The page's Content-Security-Policy has forbidden something of ours. */
-let forbidden = false;
 
 /** Why the client takes no part now, if it does not. */
 function off(): Reason | undefined {
@@ -65,12 +64,21 @@ function run(): void {
 function failed(error: unknown): void {
   if (offHere) return;
   const about = String(error).slice(0, 200);
-  // An import that a policy forbids fails like any other; WebAssembly says so in its error.
-  offHere = forbidden || /content security/i.test(about) ? "content_security_policy" : "client_error";
-  strike(Date.now());
+  // WebAssembly that a policy forbids says so in its error.
+  offHere = /content security/i.test(about) ? FORBIDDEN : "client_error";
+  strike(Date.now(), offHere);
   const notes = [{ at_ms: Math.round(performance.now()), event: "error", reason: offHere, about }];
   const site = script?.dataset.site ?? known.site;
   navigator.sendBeacon?.(`${known.base}/report`, JSON.stringify({ site, release: known.release, notes }));
+  void changed();
+}
+
+/** The page's policy has forbidden something of ours. */
+function forbidden(what: string): void {
+  if (!offHere) failed(`content security policy: ${what}`);
+  // What could not be loaded may have failed already, and did not say why.
+  offHere = FORBIDDEN;
+  if (breakerOpen(Date.now())) remember({ why: FORBIDDEN });
   void changed();
 }
 
@@ -166,7 +174,10 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
   async recorder() {
     const notes = await (await running)?.notes();
     const reason = off();
-    return notes ?? (reason ? [{ at_ms: 0, event: "off" as const, reason }] : []);
+    if (notes || !reason) return notes ?? [];
+    // A breaker is open for what was the matter when it opened.
+    const about = reason === "breaker_open" ? { about: settings().why } : {};
+    return [{ at_ms: 0, event: "off" as const, reason, ...about }];
   },
 });
 
@@ -186,9 +197,9 @@ if (!window.edgeweave && known) {
   alive();
   // Another tab has changed the visitor's wishes.
   window.addEventListener("storage", ({ key }) => key === SETTINGS_KEY && void changed());
-  document.addEventListener("securitypolicyviolation", ({ blockedURI }) => {
-    forbidden ||= blockedURI.startsWith(known.base);
-    if (forbidden && offHere === "client_error") offHere = "content_security_policy";
+  const parts = [`${known.base}/client/`, `${known.base.replace("http", "ws")}/mesh`, location.origin + WORKER];
+  document.addEventListener("securitypolicyviolation", ({ blockedURI, disposition }) => {
+    if (disposition === "enforce" && parts.some((part) => blockedURI.startsWith(part))) forbidden(blockedURI);
   });
   start();
 }

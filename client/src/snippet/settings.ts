@@ -1,3 +1,5 @@
+import type { Reason } from "../generated/Reason";
+
 /** What this browser remembers of the visitor's wishes and of our own failures. */
 export interface Settings {
   /** The visitor's answer, once there is one. */
@@ -8,6 +10,8 @@ export interface Settings {
   strikes?: number;
   /** Until when the circuit breaker is open, in milliseconds since 1970. */
   openUntil?: number;
+  /** What the last failure was. */
+  why?: Reason;
 }
 
 /** The name under which they are kept. */

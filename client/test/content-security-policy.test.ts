@@ -1,0 +1,80 @@
+import { afterEach, expect, test } from "vitest";
+import { PATIENCE_MS, pageOf, picture } from "./harness";
+import { expectComplete, type Scene, scene } from "./scene";
+
+const PICTURES = ["/a.bmp", "/b.bmp"];
+let site: Scene;
+
+afterEach(() => site.close());
+
+/** What a page's policy says beside what the site itself needs, by directive. */
+type Directives = Record<"script-src" | "connect-src" | "worker-src", string>;
+
+/** What docs/site.md says. */
+function documented(node: string): Directives {
+  return {
+    "script-src": `${node} 'wasm-unsafe-eval'`,
+    "connect-src": `'self' ${node} ${node.replace("http", "ws")}`,
+    "worker-src": "'self'",
+  };
+}
+
+/** A site whose pages, and whose worker file, have a policy. */
+async function siteWith(change: (node: string) => Partial<Directives>): Promise<void> {
+  site = await scene({
+    contents: {
+      "/": pageOf([]),
+      "/next.html": pageOf(PICTURES),
+      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
+      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
+    },
+    policy: 'prefer = "offload"\npatience_ms = 5000',
+  });
+  const directives = { ...documented(site.node.url), ...change(site.node.url) };
+  const ours = Object.entries(directives).map(([name, value]) => `${name} ${value}`);
+  const policy = ["default-src 'none'", "img-src 'self' data:", ...ours].join("; ");
+  for (const path of ["/", "/next.html", "/edgeweave-sw.js"]) {
+    const content = site.origin.contents.get(path);
+    if (content) content.headers = { ...content.headers, "content-security-policy": policy };
+  }
+}
+
+test("the documented directives suffice", { timeout: 3 * PATIENCE_MS }, async () => {
+  await siteWith(() => ({}));
+  await site.seed("/next.html", PICTURES.length);
+  await site.seed("/next.html", PICTURES.length);
+  const third = await site.meet(PICTURES.length);
+  site.origin.fault = (request, response) => {
+    if (!request.url?.endsWith(".bmp")) return false;
+    response.writeHead(503).end();
+    return true;
+  };
+  await third.go(`${site.origin.url}/next.html`);
+  await expectComplete(site, third, PICTURES);
+  await third.until("served by peers", (stats) => stats.bytes.peers >= 1_600_108);
+});
+
+/** What a policy may forbid, by the directives that differ then. */
+const FORBIDDEN: [string, (node: string) => Partial<Directives>][] = [
+  ["WebAssembly", (node) => ({ "script-src": node })],
+  ["requests to the node", (node) => ({ "connect-src": `'self' ${node.replace("http", "ws")}` })],
+  ["WebSockets to the node", (node) => ({ "connect-src": `'self' ${node}` })],
+  ["workers", () => ({ "worker-src": "'none'" })],
+];
+
+test.each(FORBIDDEN)(
+  "the client stays off where a policy forbids %s",
+  { timeout: 3 * PATIENCE_MS },
+  async (_what, change) => {
+    await siteWith(change);
+    const visitor = await site.arrive();
+    await visitor.go(`${site.origin.url}/`);
+    await visitor.until("off", (stats) => stats.off === "content_security_policy");
+    await visitor.go(`${site.origin.url}/next.html`);
+    await visitor.until("off", (stats) => stats.off !== null);
+    expect(JSON.stringify(await visitor.notes())).toContain("content_security_policy");
+    // The browser says in the console what it has forbidden.
+    visitor.errors = visitor.errors.filter((error) => !/content security policy/i.test(error));
+    await expectComplete(site, visitor, PICTURES);
+  },
+);
