@@ -14,6 +14,7 @@ use edgeweave_protocol::manifest::{Asset, ManifestDelta, ManifestVersion, piece_
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::policy::{Policy, Prefer};
 use edgeweave_protocol::{AssetId, AssetSet, Digest, PeerId, Reason, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// How a peer treats the pieces that it sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,9 +42,19 @@ pub struct Answer {
     pub hedged: bool,
 }
 
+/// What an engine was told, and what it said to that: a file of it replays.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub made: Timestamp,
+    pub setup: Setup,
+    pub inputs: Vec<(Timestamp, Input)>,
+    pub outputs: Vec<Output>,
+}
+
 /// A visitor: an engine and its body in memory.
 pub struct Visitor {
     pub engine: Engine,
+    pub record: Record,
     pub manners: Manners,
     pub answers: BTreeMap<u32, Answer>,
     pub stats: Stats,
@@ -175,8 +186,10 @@ impl World {
             state,
             held: held.to_vec(),
         };
+        let record = Record { made: self.now, setup: setup.clone(), inputs: Vec::new(), outputs: Vec::new() };
         self.visitors.push(Visitor {
             engine: Engine::new(self.now, setup),
+            record,
             manners: Manners::Honest,
             answers: BTreeMap::new(),
             stats: Stats::default(),
@@ -197,8 +210,10 @@ impl World {
 
     /// Tells an engine something now, and does what it says.
     pub fn tell(&mut self, visitor: usize, input: Input) {
+        self.visitors[visitor].record.inputs.push((self.now, input.clone()));
         self.visitors[visitor].engine.handle_input(self.now, input);
         while let Some(output) = self.visitors[visitor].engine.poll_output() {
+            self.visitors[visitor].record.outputs.push(output.clone());
             self.act(visitor, output);
         }
     }
