@@ -1,6 +1,8 @@
 //! A run of the engine is a file: what it was made with, what it was told, and when. The same file leads to the same
 //! outputs, on every machine and for ever.
 
+#![allow(clippy::unwrap_used)] // A test says what is wrong by failing.
+
 mod common;
 
 use std::time::Duration;
