@@ -17,6 +17,8 @@ const TARGET = process.env.CARGO_TARGET_DIR ?? resolve(HERE, "../../target");
 const BINARY = process.env.EDGEWEAVE ?? join(TARGET, "debug/edgeweave");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
+  // Nothing but the tests' own servers is there.
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
   "--disable-gpu",
   "--disable-quic",
   "--no-first-run",
@@ -32,7 +34,8 @@ export const PATIENCE_MS = 30_000;
 export interface Content {
   type: string;
   body: Buffer;
-  headers?: Record<string, string>;
+  /** More headers; `cache-control` is a public hour, unless it is given, if only as nothing. */
+  headers?: Record<string, string | undefined>;
 }
 
 /** An origin with a content for each path, and faults on demand. */
@@ -103,7 +106,8 @@ export async function startOrigin(contents: Record<string, Content>): Promise<Or
     if (origin.fault(request, response)) return;
     const content = origin.contents.get(path);
     if (!content) return void response.writeHead(404).end("not found");
-    const headers = { "content-type": content.type, "cache-control": "public, max-age=3600", ...content.headers };
+    const all = { "content-type": content.type, "cache-control": "public, max-age=3600", ...content.headers };
+    const headers = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
     if (!range) {
       response.writeHead(200, { ...headers, "content-length": content.body.length, "accept-ranges": "bytes" });
@@ -196,10 +200,9 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
       ? await (await chromium.launch(launch)).newContext()
       : await chromium.launchPersistentContext(profile, launch);
   if (options.script) await context.addInitScript(options.script);
-  const errors: string[] = [];
-  context.on("weberror", (error) => errors.push(error.error().message));
+  context.on("weberror", (error) => visitor.errors.push(error.error().message));
   context.on("console", (message) => {
-    if (message.type() === "error") errors.push(`${message.text()} (${message.location().url})`);
+    if (message.type() === "error") visitor.errors.push(`${message.text()} (${message.location().url})`);
   });
 
   async function stats(): Promise<Stats> {
@@ -213,7 +216,7 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
   const visitor: Visitor = {
     context,
     page: context.pages()[0] ?? (await context.newPage()),
-    errors,
+    errors: [],
     stats,
     notes,
     async tab() {
