@@ -2,6 +2,7 @@ import type { Input } from "../generated/Input";
 import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
 import type { Output } from "../generated/Output";
 import { pieces } from "../shared/pieces";
+import { ownCopy } from "./copy";
 import type { Payloads } from "./payloads";
 
 /** Payloads that may be kept while a copy is read: about four megabytes. */
@@ -14,16 +15,16 @@ export async function adopt(
   payloads: Payloads,
   handle: (input: Input) => void,
 ): Promise<void> {
-  const hand = async (stream: ReadableStream<Uint8Array>, first: number) => {
+  const hand = async (copy: Blob, first: number) => {
     let piece = first;
-    for await (const bytes of pieces(stream)) {
+    for await (const bytes of pieces(copy.stream())) {
       await payloads.room(KEPT_MOST);
       handle({ adopted: { asset, piece, payload: payloads.keep(bytes) } });
       piece += 1;
     }
   };
   try {
-    const whole = await ownCopy(url);
+    const whole = await ownCopy(url, null);
     if (whole) {
       await hand(whole, 0);
     } else if (size > SEGMENT_BYTES) {
@@ -38,18 +39,4 @@ export async function adopt(
     // There is no copy, or no longer.
   }
   handle({ adopt_ended: { asset } });
-}
-
-/** The HTTP cache's answer, if it has one. Its own mode exists for the page's origin only (Fetch standard, "cache mode"). */
-async function ownCopy(url: string, range?: string): Promise<ReadableStream<Uint8Array> | undefined> {
-  const headers: HeadersInit = range ? { range } : {};
-  const own = new URL(url).origin === location.origin;
-  const how: RequestInit = own
-    ? { cache: "only-if-cached", mode: "same-origin" }
-    : { cache: "force-cache", mode: "cors", credentials: "omit" };
-  const response = await fetch(url, { headers, ...how }).catch(() => undefined);
-  const status = range ? 206 : 200;
-  if (response?.status === status && response.body) return response.body;
-  await response?.body?.cancel();
-  return undefined;
 }

@@ -50,6 +50,8 @@ export type Aside =
   | { edgeweave: "lead"; lock: string }
   /** To the worker: the snippet runs in this tab. */
   | { edgeweave: "alive" }
+  /** To the worker: read the browser's own copy; the port for it comes with the message. */
+  | { edgeweave: "copy"; url: string; range: string | null }
   /** To every tab: say again what you are, because this worker has just started. */
   | { edgeweave: "who" }
   /** To every tab: a request waits for an engine. */

@@ -2,6 +2,7 @@
 import { isAside } from "../shared/wire";
 import { answer } from "./answer";
 import { type Concern, concerns } from "./concerns";
+import { ownCopy } from "./copy";
 import { call, follow, greet, tell } from "./link";
 import { observeOrigin } from "./origin";
 import { mayKnow, shelfLoaded } from "./shelf";
@@ -33,6 +34,9 @@ self.addEventListener("message", (event) => {
   if (!isAside(event.data)) return;
   const port = event.ports[0];
   if (event.data.edgeweave === "lead" && port) follow(port, event.data.lock);
+  if (event.data.edgeweave === "copy" && port) {
+    event.waitUntil(ownCopy(event.data.url, event.data.range).then((copy) => port.postMessage(copy)));
+  }
   if (event.data.edgeweave === "alive" && event.source instanceof WindowClient) {
     greet(event.source);
     event.waitUntil(isAlive(event.source.id));
