@@ -181,6 +181,8 @@ export interface Visitor {
 export interface ArriveOptions {
   /** More flags for the browser. */
   flags?: string[];
+  /** Flags that Playwright gives it and this visitor's has not. */
+  without?: string[];
   /** A script that runs in every page before its own. */
   script?: string;
   /** A private window forgets everything when it is closed. */
@@ -194,6 +196,7 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
     executablePath: CHROMIUM,
     chromiumSandbox: process.getuid?.() !== 0,
     args: [...FLAGS, ...(options.flags ?? [])],
+    ignoreDefaultArgs: options.without ?? [],
   };
   const context =
     options.window === "private"

@@ -132,13 +132,19 @@ async function stop(): Promise<void> {
   if (registration?.active?.scriptURL.includes(WORKER)) await registration.unregister();
 }
 
+async function dropCache(): Promise<void> {
+  // Absent where the page is no secure context, and refused where the browser lends no storage.
+  await globalThis.caches?.delete(CACHE).catch(() => false);
+}
+
 const none = { cache: 0, peers: 0, supernode: 0, origin: 0 };
 
 const api: Edgeweave = Object.assign(new EventTarget(), {
   consent(given: boolean): void {
     remember({ consent: given });
     if (given) start();
-    else void stop().then(api.purge);
+    // The engine forgets what it holds; what it knows of the site goes with the cache.
+    else void stop().then(api.purge).then(dropCache);
   },
   enable(): void {
     remember({ disabled: false });
@@ -169,7 +175,7 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
   async purge(): Promise<void> {
     const client = await running;
     if (client) await client.forget();
-    else await globalThis.caches?.delete(CACHE);
+    else await dropCache();
   },
   async recorder() {
     const notes = await (await running)?.notes();
