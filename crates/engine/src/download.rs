@@ -307,7 +307,7 @@ impl Engine {
             _ => true,
         });
         if spans.is_empty() {
-            self.cancel_transfers(hash);
+            self.cancel_transfers(now, hash);
         }
         if over {
             self.downloads.remove(&hash);

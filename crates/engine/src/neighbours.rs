@@ -424,13 +424,19 @@ impl Engine {
     }
 
     /// Cancels every transfer of a content that nobody waits for any more.
-    pub(crate) fn cancel_transfers(&mut self, hash: Digest) {
+    pub(crate) fn cancel_transfers(&mut self, now: Timestamp, hash: Digest) {
         for (peer, neighbour) in self.neighbours.all.iter_mut() {
             let stale = neighbour.transfers.extract_if(|_, transfer| transfer.hash == hash);
             for (transfer, open) in stale {
                 let pieces = open.awaited.count_ones();
                 neighbour.owed -= pieces;
                 neighbour.late += pieces;
+                if !open.started {
+                    // Who has sent nothing for so long is expected to take at least as long the next time.
+                    let waited_us = now.since(open.asked).as_micros() as u64;
+                    let expected_us = neighbour.round_trip_us.unwrap_or(ASSUMED_ROUND_TRIP_US);
+                    neighbour.round_trip_us = Some(expected_us.max(waited_us));
+                }
                 let bytes = Frame::Cancel { transfer }.encode();
                 self.out.push(Output::SendFrame { peer: *peer, bytes });
             }

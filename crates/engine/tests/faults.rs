@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Manners, peer_of, world};
 use edgeweave_engine::Input;
-use edgeweave_engine::io::Circumstances;
+use edgeweave_engine::io::{Circumstances, FetchedResource};
 use edgeweave_protocol::Reason;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,6 +53,31 @@ fn with_nobody_honest_the_origin_answers() {
         assert!(answer.fallback.is_some() && answer.body.is_empty(), "{manners:?}: {answer:?}");
         assert_eq!(world.visitors[guest].kept_payloads(), 0, "{manners:?}");
     }
+}
+
+#[test]
+fn a_neighbour_for_which_the_origin_was_faster_is_not_waited_for_again() {
+    let mut world = world().with_asset(A, 500_000);
+    let bad = world.arrive(&[A]);
+    world.run(SECOND);
+    world.visitors[bad].manners = Manners::Silent;
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    let resources = vec![FetchedResource {
+        url: "https://site/b.png".into(),
+        bytes: 100_000,
+        first_byte_ms: 20,
+        total_ms: 40,
+        controlled: true,
+    }];
+    world.tell(guest, Input::Fetched { resources });
+    world.request(guest, 1, A);
+    world.run(Duration::from_millis(3_500));
+    assert!(world.visitors[guest].answers[&1].hedged);
+    world.tell(guest, Input::Cancel { id: 1, reason: Some(Reason::OriginWon) });
+    world.request(guest, 2, A);
+    world.run(Duration::from_millis(1));
+    assert_eq!(world.visitors[guest].answers[&2].fallback, Some((Reason::OriginFaster, 0)));
 }
 
 #[test]
