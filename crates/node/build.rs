@@ -1,5 +1,5 @@
-//! Puts the built client into the node: every file of `client/dist`, compressed ahead of time, and the release's name.
-//! Without a built client the node is built all the same, and says so when it is asked for a client.
+//! Puts what browsers load into the node: every file of `client/dist` and `dashboard/dist`, compressed ahead of time,
+//! and the client release's name. Without them the node is built all the same, and says so when it is asked for one.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -16,50 +16,65 @@ const BROTLI_QUALITY: u32 = 11;
 const BROTLI_WINDOW_BITS: u32 = 22;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../client/dist");
+    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../..");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    // A folder that is not there yet is watched too: cargo looks at its time, which a build of the client changes.
-    println!("cargo::rerun-if-changed={}", dist.display());
-
-    let mut names: Vec<String> = match fs::read_dir(&dist) {
-        Ok(entries) => entries
-            .filter_map(|entry| entry.ok().filter(|entry| entry.path().is_file()))
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect(),
-        Err(_) => Vec::new(),
-    };
-    names.sort();
-
-    let mut hash = Sha256::new();
-    let mut files = String::new();
-    for (index, name) in names.iter().enumerate() {
-        let path = dist.join(name).canonicalize()?;
-        println!("cargo::rerun-if-changed={}", path.display());
-        let content = fs::read(&path)?;
-        hash.update((name.len() as u64).to_le_bytes());
-        hash.update(name);
-        hash.update((content.len() as u64).to_le_bytes());
-        hash.update(&content);
-        let compressed = out.join(format!("{index}.br"));
-        fs::write(&compressed, compress(&content)?)?;
-        writeln!(
-            files,
-            "    ClientFile {{ name: {name:?}, content: include_bytes!({path:?}), brotli: include_bytes!({compressed:?}) }},"
-        )?;
-    }
-    let mut release = String::new();
-    for byte in hash.finalize() {
-        write!(release, "{byte:02x}")?;
-    }
-    release.truncate(RELEASE_CHARS);
-    fs::write(
-        out.join("client.rs"),
-        format!(
-            "/// The release that is built in.\npub(crate) const RELEASE: &str = {release:?};\n\
-             /// Its files.\npub(crate) const FILES: &[ClientFile] = &[\n{files}];\n"
-        ),
-    )?;
+    let client = BuiltIn::read(&root.join("client/dist"), &out, "client")?;
+    let dashboard = BuiltIn::read(&root.join("dashboard/dist"), &out, "dashboard")?;
+    let code = format!(
+        "/// The client release that is built in.\npub(crate) const RELEASE: &str = {:?};\n\
+         /// Its files.\npub(crate) const FILES: &[BuiltIn] = &[\n{}];\n\
+         /// The dashboard's files.\npub(crate) const DASHBOARD: &[BuiltIn] = &[\n{}];\n",
+        &client.hash[..RELEASE_CHARS],
+        client.files,
+        dashboard.files
+    );
+    fs::write(out.join("built_in.rs"), code)?;
     Ok(())
+}
+
+/// The files of a folder.
+struct BuiltIn {
+    /// SHA-256 over all names and contents, in hexadecimal.
+    hash: String,
+    /// A line of code for each.
+    files: String,
+}
+
+impl BuiltIn {
+    fn read(folder: &Path, out: &Path, what: &str) -> Result<Self, Box<dyn Error>> {
+        // A folder that is not there yet is watched too: cargo looks at its time, which a build changes.
+        println!("cargo::rerun-if-changed={}", folder.display());
+        let mut names: Vec<String> = match fs::read_dir(folder) {
+            Ok(entries) => entries
+                .filter_map(|entry| entry.ok().filter(|entry| entry.path().is_file()))
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .collect(),
+            Err(_) => Vec::new(),
+        };
+        names.sort();
+        let mut hash = Sha256::new();
+        let mut files = String::new();
+        for (index, name) in names.iter().enumerate() {
+            let path = folder.join(name).canonicalize()?;
+            println!("cargo::rerun-if-changed={}", path.display());
+            let content = fs::read(&path)?;
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
+            hash.update((content.len() as u64).to_le_bytes());
+            hash.update(&content);
+            let compressed = out.join(format!("{what}-{index}.br"));
+            fs::write(&compressed, compress(&content)?)?;
+            writeln!(
+                files,
+                "    BuiltIn {{ name: {name:?}, content: include_bytes!({path:?}), brotli: include_bytes!({compressed:?}) }},"
+            )?;
+        }
+        let mut hex = String::new();
+        for byte in hash.finalize() {
+            write!(hex, "{byte:02x}")?;
+        }
+        Ok(Self { hash: hex, files })
+    }
 }
 
 fn compress(content: &[u8]) -> Result<Vec<u8>, std::io::Error> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::engine;
-use crate::setup::{self, Node};
+use crate::setup::{self, Node, Part};
 use crate::stamp::Stamp;
 use crate::step::{run_openly, run_quietly};
 use crate::workspace::{Workspace, cargo};
@@ -40,7 +40,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// Builds everything; returns the path of the command `edgeweave`.
 pub(crate) fn command(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
-    client(workspace)?;
+    let node = client(workspace)?;
+    dashboard(workspace, &node)?;
     let (folder, words): (_, &[&str]) = match profile {
         Profile::Dev => ("debug", &[]),
         Profile::Release => ("release", &["--release"]),
@@ -54,7 +55,7 @@ pub(crate) fn command(workspace: &Workspace, profile: Profile) -> Result<PathBuf
 /// Builds the client into `client/dist`.
 pub(crate) fn client(workspace: &Workspace) -> Result<Node> {
     let node = setup::node(workspace)?;
-    setup::client_packages(workspace, &node)?;
+    setup::packages(workspace, &node, Part::Client)?;
     let engine = engine::build(workspace, &node)?;
     shell(workspace, &node)?;
     for file in engine::FILES {
@@ -73,6 +74,20 @@ fn shell(workspace: &Workspace, node: &Node) -> Result<()> {
         return Ok(());
     }
     run_quietly("build the client", node.command().arg("build.mjs").current_dir(&client))?;
+    stamp.write()
+}
+
+/// Builds the dashboard into `dashboard/dist`.
+fn dashboard(workspace: &Workspace, node: &Node) -> Result<()> {
+    setup::packages(workspace, node, Part::Dashboard)?;
+    let folder = Part::Dashboard.folder(workspace);
+    let inputs = ["src", "build.mjs", "package-lock.json", "tsconfig.json"].map(|name| folder.join(name));
+    let stamp = Stamp::of(workspace, "dashboard", &inputs, &[])?;
+    let made = ["index.html", "dashboard.js", "style.css"].map(|file| folder.join("dist").join(file));
+    if stamp.is_current(&made) {
+        return Ok(());
+    }
+    run_quietly("build the dashboard", node.command().arg("build.mjs").current_dir(&folder))?;
     stamp.write()
 }
 

@@ -27,8 +27,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     eprintln!("  WebAssembly for Rust: {}", wasm.describe());
     let node = node(workspace)?;
     eprintln!("  Node.js: {}", node.node.display());
-    client_packages(workspace, &node)?;
-    eprintln!("  the client's packages: {}", workspace.shown(&workspace.client().join("node_modules")));
+    for part in Part::ALL {
+        packages(workspace, &node, part)?;
+        let folder = part.folder(workspace).join("node_modules");
+        eprintln!("  the {}'s packages: {}", part.name(), workspace.shown(&folder));
+    }
     eprintln!("  Chromium: {}", chromium()?.display());
     Ok(())
 }
@@ -126,10 +129,10 @@ impl Node {
         command
     }
 
-    /// Runs its package manager, in the client's folder.
-    pub(crate) fn npm(&self, workspace: &Workspace) -> Command {
+    /// Runs its package manager, in a part's folder.
+    pub(crate) fn npm(&self, workspace: &Workspace, part: Part) -> Command {
         let mut command = self.tool(Path::new("npm"));
-        command.current_dir(workspace.client());
+        command.current_dir(part.folder(workspace));
         command
     }
 
@@ -184,18 +187,45 @@ fn is_new_enough(node: &Path) -> bool {
     major.is_some_and(|major| major >= OLDEST_NODE)
 }
 
-/// The client's packages, as its lock file has them.
-pub(crate) fn client_packages(workspace: &Workspace, node: &Node) -> Result<()> {
-    let client = workspace.client();
-    let inputs = [client.join("package.json"), client.join("package-lock.json")];
-    let stamp = Stamp::of(workspace, "client-packages", &inputs, &[])?;
-    if stamp.is_current(&[client.join("node_modules")]) {
+/// A part in TypeScript, with packages of its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    /// What visitors' browsers run.
+    Client,
+    /// What the operator looks at.
+    Dashboard,
+}
+
+impl Part {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Client, Self::Dashboard];
+
+    /// What it is called, which is the name of its folder.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Dashboard => "dashboard",
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(self, workspace: &Workspace) -> PathBuf {
+        workspace.root.join(self.name())
+    }
+}
+
+/// A part's packages.
+pub(crate) fn packages(workspace: &Workspace, node: &Node, part: Part) -> Result<()> {
+    let folder = part.folder(workspace);
+    let inputs = [folder.join("package.json"), folder.join("package-lock.json")];
+    let stamp = Stamp::of(workspace, &format!("{}-packages", part.name()), &inputs, &[])?;
+    if stamp.is_current(&[folder.join("node_modules")]) {
         return Ok(());
     }
-    let mut npm = node.npm(workspace);
+    let mut npm = node.npm(workspace, part);
     // No browsers are downloaded: the tests use the system's Chromium.
     npm.args(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
-    run_quietly("install the client's packages", &mut npm)?;
+    run_quietly(&format!("install the {}'s packages", part.name()), &mut npm)?;
     stamp.write()
 }
 

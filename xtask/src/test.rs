@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::build::{self, Profile};
-use crate::setup::{self, Node};
+use crate::setup::{self, Node, Part};
 use crate::size;
 use crate::step::shown;
 use crate::types;
@@ -38,7 +38,9 @@ impl Taken {
 /// Runs everything.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let node = setup::node(workspace)?;
-    setup::client_packages(workspace, &node)?;
+    for part in Part::ALL {
+        setup::packages(workspace, &node, part)?;
+    }
     let chromium = setup::chromium()?;
     let nothing = |()| Counts::default();
 
@@ -64,14 +66,18 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         take("Rust tests", &mut || {
             counted(&mut cargo_in(workspace, &["test", "--workspace", "--no-fail-fast"]), cargo_counts)
         });
-        take("client checks", &mut || checked(&mut npm_run(workspace, &node, "check")));
+        take("client checks", &mut || checked(&mut npm_run(workspace, &node, Part::Client, "check")));
+        take("dashboard checks", &mut || checked(&mut npm_run(workspace, &node, Part::Dashboard, "check")));
         take("client weight", &mut || match size::run(workspace, &size::Options::TABLE)? {
             code if code == ExitCode::SUCCESS => Ok(Counts::default()),
             _ => bail!("the client is too heavy"),
         });
-        take("client tests", &mut || counted(&mut npm_run(workspace, &node, "test"), client_counts));
+        for (name, part) in [("client tests", Part::Client), ("dashboard tests", Part::Dashboard)] {
+            take(name, &mut || counted(&mut npm_run(workspace, &node, part, "test"), client_counts));
+        }
         take("browser tests", &mut || {
-            counted(npm_run(workspace, &node, "test:browser").env("CHROMIUM", &chromium), client_counts)
+            let mut run = npm_run(workspace, &node, Part::Client, "test:browser");
+            counted(run.env("CHROMIUM", &chromium), client_counts)
         });
     }
     Ok(conclude(&taken, built))
@@ -105,8 +111,8 @@ fn cargo_in(workspace: &Workspace, words: &[&str]) -> Command {
     command
 }
 
-fn npm_run(workspace: &Workspace, node: &Node, script: &str) -> Command {
-    let mut command = node.npm(workspace);
+fn npm_run(workspace: &Workspace, node: &Node, part: Part, script: &str) -> Command {
+    let mut command = node.npm(workspace, part);
     command.args(["run", "--silent", script]);
     command
 }

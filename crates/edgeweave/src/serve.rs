@@ -179,7 +179,7 @@ fn announce(addresses: &Addresses, json: bool) {
         let stun = stun.map_or("off".into(), |stun| format!("udp {stun}"));
         writeln!(
             out,
-            "edgeweave serves {} at http://{listen}/\n  STUN: {stun}\n  operator: http://{admin}/api/v1, /metrics, /healthz, /readyz",
+            "edgeweave serves {} at http://{listen}/\n  STUN: {stun}\n  dashboard: http://{admin}/edgeweave/\n  operator: http://{admin}/api/v1, /metrics, /healthz, /readyz",
             sites.join(", "),
         )
     };

@@ -16,6 +16,7 @@ mod client;
 pub mod config;
 mod counted;
 mod fetch;
+mod history;
 mod mesh;
 mod metrics;
 mod node;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use edgeweave_coordinator::Counts;
 use edgeweave_coordinator::io::Fetched;
+use edgeweave_coordinator::{Activity, Counts};
 use edgeweave_protocol::message::ToPeer;
 use edgeweave_protocol::report::{Event, Report};
 use edgeweave_protocol::{Reason, SiteId};
@@ -102,6 +102,10 @@ pub(crate) struct SwarmMetrics {
     assets: Family<BySite, Gauge>,
     admissions: Family<BySite, Counter>,
     refusals: Family<BySiteAndReason, Counter>,
+    holders: Family<BySite, Gauge>,
+    met: Family<BySite, Counter>,
+    failed: Family<BySiteAndReason, Counter>,
+    faults: Family<BySiteAndReason, Counter>,
 }
 
 /// Counts of the origin fetcher.
@@ -156,6 +160,10 @@ impl Metrics {
         all.register("assets", "Assets that are admitted", swarms.assets.clone());
         all.register("admissions", "Admissions, new versions included", swarms.admissions.clone());
         all.register("refusals", "URLs not admitted, or removed, by reason", swarms.refusals.clone());
+        all.register("holders", "Peers that hold something and share it", swarms.holders.clone());
+        all.register("channels_opened", "How often a peer said a channel opened", swarms.met.clone());
+        all.register("channels_failed", "Channels that did not open, by reason", swarms.failed.clone());
+        all.register("faults", "Neighbours let go for a fault, by reason", swarms.faults.clone());
         all.register("fetches_answered", "Anonymous fetches by the origin's answer", fetch.answered.clone());
         all.register("fetches_failed", "Anonymous fetches without an answer", fetch.failed.clone());
         all.register("fetched_bytes", "Bytes of content from anonymous fetches", fetch.bytes.clone());
@@ -197,14 +205,22 @@ impl MeshMetrics {
 
 impl SwarmMetrics {
     /// Takes over what a site's coordinator has counted.
-    pub(crate) fn set(&self, site: &SiteId, counts: &Counts) {
+    pub(crate) fn set(&self, site: &SiteId, counts: &Counts, activity: &Activity) {
         let by_site = BySite { site: site.to_string() };
         self.crowd.get_or_create(&by_site).set(counts.crowd.into());
         self.assets.get_or_create(&by_site).set(counts.assets.into());
         self.admissions.get_or_create(&by_site).inner().store(counts.admissions, Ordering::Relaxed);
-        for (reason, count) in &counts.refusals {
-            let labels = BySiteAndReason { site: site.to_string(), reason: reason.as_str() };
-            self.refusals.get_or_create(&labels).inner().store(*count, Ordering::Relaxed);
+        self.holders.get_or_create(&by_site).set(activity.holders.into());
+        self.met.get_or_create(&by_site).inner().store(activity.met, Ordering::Relaxed);
+        for (family, by_reason) in [
+            (&self.refusals, &counts.refusals),
+            (&self.failed, &activity.failed),
+            (&self.faults, &activity.faults),
+        ] {
+            for (reason, count) in by_reason {
+                let labels = BySiteAndReason { site: site.to_string(), reason: reason.as_str() };
+                family.get_or_create(&labels).inner().store(*count, Ordering::Relaxed);
+            }
         }
     }
 }

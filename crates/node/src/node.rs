@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::app::{App, Shared};
 use crate::config::{Config, Reach, Service, SiteConfig, Stun};
 use crate::fetch::Fetcher;
+use crate::history;
 use crate::mesh::{self, Mesh};
 use crate::metrics::Metrics;
 use crate::place::{Places, UnreadableTable, is_public};
@@ -114,6 +115,7 @@ impl Node {
 
         let mut helpers = JoinSet::new();
         helpers.spawn(fetcher.run(ordered, mesh.clone()));
+        helpers.spawn(history::sample(sites.clone(), mesh.clone()));
         if let Some(socket) = stun_socket {
             helpers.spawn(stun::serve(socket));
         }

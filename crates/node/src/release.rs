@@ -1,8 +1,8 @@
-//! The client release that is built into this node.
+//! What is built into this node: the client release, and the dashboard.
 
-/// One file of the client.
+/// A built-in file.
 #[derive(Debug)]
-pub(crate) struct ClientFile {
+pub(crate) struct BuiltIn {
     /// Its name, without folders.
     pub(crate) name: &'static str,
     /// Its content.
@@ -11,17 +11,22 @@ pub(crate) struct ClientFile {
     pub(crate) brotli: &'static [u8],
 }
 
-include!(concat!(env!("OUT_DIR"), "/client.rs"));
+include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
 /// What a node says that was built without a client.
 pub(crate) const NOT_BUILT_IN: &str = "the client is not built into this binary; run `cargo xtask build`";
 
-/// The file of a name.
-pub(crate) fn file(name: &str) -> Option<&'static ClientFile> {
-    FILES.iter().find(|file| file.name == name)
+/// The client's file of a name.
+pub(crate) fn file(name: &str) -> Option<&'static BuiltIn> {
+    named(FILES, name)
 }
 
-impl ClientFile {
+/// The file of a name among some.
+pub(crate) fn named(files: &'static [BuiltIn], name: &str) -> Option<&'static BuiltIn> {
+    files.iter().find(|file| file.name == name)
+}
+
+impl BuiltIn {
     /// The media type by the name's ending.
     pub(crate) fn media_type(&self) -> &'static str {
         match self.name.rsplit_once('.').map(|(_, ending)| ending) {

@@ -11,7 +11,7 @@ use edgeweave_protocol::SiteId;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::release::{self, ClientFile};
+use crate::release::{self, BuiltIn};
 
 /// Scripts that are kept ready; one for each way in which visitors address this node.
 const KEPT: usize = 256;
@@ -63,7 +63,7 @@ impl Scripts {
     }
 }
 
-fn write(file: &ClientFile, beginning: &Beginning) -> Option<Script> {
+fn write(file: &BuiltIn, beginning: &Beginning) -> Option<Script> {
     let known = serde_json::to_string(beginning).ok()?;
     let mut plain = format!("globalThis.__edgeweave={known};\n").into_bytes();
     plain.extend_from_slice(file.content);

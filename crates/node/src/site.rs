@@ -6,6 +6,7 @@ use edgeweave_coordinator::AdmissionRules;
 use edgeweave_protocol::SiteId;
 use edgeweave_protocol::policy::Policy;
 
+use crate::history::History;
 use crate::report::Reports;
 use crate::web_origin::WebOrigin;
 
@@ -22,6 +23,8 @@ pub(crate) struct Site {
     pub(crate) admission: AdmissionRules,
     /// What its clients reported last.
     pub(crate) reports: Reports,
+    /// What its mesh did lately.
+    pub(crate) history: History,
     policy: RwLock<Policy>,
 }
 
@@ -34,8 +37,8 @@ impl Site {
         policy: Policy,
         admission: AdmissionRules,
     ) -> Self {
-        let reports = Reports::default();
-        Self { id, origins, upstream, admission, reports, policy: RwLock::new(policy) }
+        let (reports, history) = (Reports::default(), History::default());
+        Self { id, origins, upstream, admission, reports, history, policy: RwLock::new(policy) }
     }
 
     /// Whether a page of this origin belongs to the site.

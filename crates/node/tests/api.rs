@@ -100,9 +100,41 @@ async fn the_api_describes_itself() {
         [
             "/api/v1/sites",
             "/api/v1/sites/{site}",
+            "/api/v1/sites/{site}/activity",
             "/api/v1/sites/{site}/assets",
             "/api/v1/sites/{site}/policy",
             "/api/v1/sites/{site}/reports",
         ]
     );
+}
+
+#[tokio::test]
+async fn activity_adds_up_what_clients_report() {
+    let site = node_before(Router::new()).await;
+    let report = json!({ "site": "default", "release": "r", "notes": [
+        { "at_ms": 1, "event": "fallback", "reason": "no_holder" },
+        { "at_ms": 2, "event": "fallback", "reason": "no_holder" },
+        { "at_ms": 3, "event": "error", "reason": "client_error" },
+    ], "traffic": { "bytes": { "peers": 7, "origin": 3 } } });
+    for _ in 0..2 {
+        let sent = site.visitor.post(format!("{}/report", site.base)).body(report.to_string()).send();
+        assert_eq!(sent.await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
+    let activity = site.get("/api/v1/sites/default/activity").send().await.unwrap();
+    let activity: Value = activity.json().await.unwrap();
+    assert_eq!(activity["traffic"]["bytes"]["peers"], 14);
+    assert_eq!(activity["notes"][0], json!({ "event": "fallback", "reason": "no_holder", "count": 4 }));
+    assert_eq!((&activity["crowd"], &activity["failed"]), (&json!(0), &json!({})));
+}
+
+#[tokio::test]
+async fn the_dashboard_leaves_the_root_to_the_site() {
+    let page = axum::routing::get(|| async { "the site's" });
+    let site = node_before(Router::new().route("/", page)).await;
+    assert_eq!(site.get("/").send().await.unwrap().text().await.unwrap(), "the site's");
+    // A node that was built without its browser parts says how to get them.
+    let dashboard = site.get("/edgeweave/").send().await.unwrap();
+    assert!(matches!(dashboard.status(), StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE));
+    let nothing = site.get("/edgeweave/no-such-file").send().await.unwrap();
+    assert_ne!(nothing.status(), StatusCode::OK);
 }

@@ -250,8 +250,9 @@ async fn an_operators_address_leaves_the_paths_to_the_site() {
             site.visitor.get(format!("http://{}{path}", site.node.addresses().admin)).send().await.unwrap();
         assert_eq!(own.status(), StatusCode::OK, "{path}");
     }
-    let nothing = site.visitor.get(format!("http://{}/", site.node.addresses().admin)).send().await.unwrap();
-    assert_eq!(nothing.status(), StatusCode::NOT_FOUND);
+    let admin = |path: &str| site.visitor.get(format!("http://{}{path}", site.node.addresses().admin)).send();
+    assert_eq!(admin("/nothing").await.unwrap().status(), StatusCode::NOT_FOUND);
+    assert_eq!(admin("/").await.unwrap().headers()["location"], "/edgeweave/");
 }
 
 #[tokio::test]

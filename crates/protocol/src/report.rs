@@ -33,7 +33,7 @@ pub struct Note {
 }
 
 /// What a note is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -95,6 +95,13 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Adds what another has counted; a sum that would be too large is as large as it can be.
+    pub const fn add(&mut self, other: &Self) {
+        self.requests.add(&other.requests);
+        self.bytes.add(&other.bytes);
+        self.uploaded = self.uploaded.saturating_add(other.uploaded);
+    }
+
     /// What was added since an earlier state of the same counters.
     pub const fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -106,6 +113,13 @@ impl Traffic {
 }
 
 impl Sources {
+    const fn add(&mut self, other: &Self) {
+        self.cache = self.cache.saturating_add(other.cache);
+        self.peers = self.peers.saturating_add(other.peers);
+        self.supernode = self.supernode.saturating_add(other.supernode);
+        self.origin = self.origin.saturating_add(other.origin);
+    }
+
     const fn since(&self, earlier: &Self) -> Self {
         Self {
             cache: self.cache.saturating_sub(earlier.cache),

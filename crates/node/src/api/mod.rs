@@ -1,6 +1,7 @@
 //! `/api/v1`: what the operator can ask and order, described by OpenAPI at `/api/v1/openapi.json`.
 
 mod access;
+mod activity;
 mod assets;
 mod policy;
 mod sites;
@@ -33,6 +34,7 @@ pub(crate) fn routes(app: &Shared) -> Router<Shared> {
         .routes(routes!(sites::list))
         .routes(routes!(sites::one))
         .routes(routes!(sites::reports))
+        .routes(routes!(activity::get))
         .routes(routes!(assets::list, assets::purge))
         .routes(routes!(policy::get, policy::put))
         .split_for_parts();

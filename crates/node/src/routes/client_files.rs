@@ -113,7 +113,7 @@ fn names_etag(known: &HeaderValue, etag: &str) -> bool {
     known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag)
 }
 
-fn coded(headers: &HeaderMap, plain: Bytes, brotli: Bytes) -> Response {
+pub(super) fn coded(headers: &HeaderMap, plain: Bytes, brotli: Bytes) -> Response {
     let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let takes_brotli = accepted.split(',').any(|coding| coding.trim() == "br");
     if takes_brotli { ([(CONTENT_ENCODING, "br")], brotli).into_response() } else { plain.into_response() }

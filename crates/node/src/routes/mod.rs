@@ -1,6 +1,7 @@
 //! What is answered where.
 
 mod client_files;
+mod dashboard;
 mod join;
 mod operator;
 mod reports;
@@ -20,12 +21,15 @@ pub(crate) fn for_visitors(app: &Shared) -> Router {
 
 /// Paths for the operator.
 pub(crate) fn for_operator(app: &Shared) -> Router {
-    operators(app).fallback(site::nothing_here).with_state(app.clone())
+    operators(app).route("/", get(dashboard::lead_there)).fallback(site::nothing_here).with_state(app.clone())
 }
 
 /// Both, where they share an address.
 pub(crate) fn for_everybody(app: &Shared) -> Router {
-    visitors().merge(operators(app)).fallback(site::answer).with_state(app.clone())
+    let paths = visitors().merge(operators(app));
+    // In front of a site, `/` is the site's.
+    let paths = if app.proxy.is_some() { paths } else { paths.route("/", get(dashboard::lead_there)) };
+    paths.fallback(site::answer).with_state(app.clone())
 }
 
 fn visitors() -> Router<Shared> {
@@ -42,6 +46,8 @@ fn operators(app: &Shared) -> Router<Shared> {
         .route("/metrics", get(operator::metrics))
         .route("/healthz", get(operator::healthy))
         .route("/readyz", get(operator::ready))
+        .route(dashboard::AT, get(dashboard::page))
+        .route("/edgeweave/{file}", get(dashboard::file))
         .merge(crate::api::routes(app))
 }
 

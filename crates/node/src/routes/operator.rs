@@ -17,8 +17,9 @@ const BELIEVED: Duration = Duration::from_secs(2);
 /// `GET /metrics`
 pub(super) async fn metrics(State(app): State<Shared>) -> Response {
     for site in app.sites.iter() {
-        if let Some(counts) = app.mesh.look(&site.id, |coordinator, _| coordinator.counts()).await {
-            app.metrics.swarms.set(&site.id, &counts);
+        let look = app.mesh.look(&site.id, |coordinator, _| (coordinator.counts(), coordinator.activity()));
+        if let Some((counts, activity)) = look.await {
+            app.metrics.swarms.set(&site.id, &counts, &activity);
         }
     }
     let mut text = String::new();

@@ -34,6 +34,7 @@ pub(super) async fn take(State(app): State<Shared>, request: Request) -> Respons
         Ok((report, bytes)) => {
             app.metrics.reports.count(&report);
             if let Some(site) = app.sites.find(report.site.as_str()) {
+                site.history.count(&report, place.country);
                 site.reports.keep(ReceivedReport {
                     received_ms: now_ms(),
                     network: place.network,
