@@ -64,7 +64,8 @@ async fn only_pages_of_a_site_may_report_for_it() {
 #[tokio::test]
 async fn the_node_itself_has_no_site() {
     let node = two_shops().await;
-    let answer = node.get("/").send().await.unwrap();
+    assert_eq!(node.get("/").send().await.unwrap().headers()["location"], "/edgeweave/");
+    let answer = node.get("/index.html").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     assert!(answer.text().await.unwrap().contains("this is an Edgeweave node"));
     let not_upgraded = node.get("/mesh").send().await.unwrap();
