@@ -4,7 +4,7 @@ import { setShelf } from "./shelf";
 declare const self: ServiceWorkerGlobalScope;
 
 /** For so long after the last session a purge may have been missed by no more than this, in milliseconds. */
-const CONFIRMED_MS = 30_000;
+const CONFIRMED_MS = 5_000;
 /** A worker that has just started hears from the tab that leads within so long, in milliseconds. */
 const INTRODUCED_MS = 50;
 /** Messages kept for the next leader. */

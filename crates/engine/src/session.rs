@@ -28,7 +28,7 @@ const FIND_TOGETHER: Duration = Duration::from_millis(5);
 const FIND_AGAIN: Duration = Duration::from_secs(3);
 
 /// How long after a session the manifest is believed: a purge is missed by no more than this.
-const BELIEVED: Duration = Duration::from_secs(30);
+const BELIEVED: Duration = Duration::from_secs(5);
 
 /// Where the session stands.
 #[derive(Debug, Default, PartialEq, Eq)]
