@@ -18,13 +18,13 @@ const OLDEST_NODE: u32 = 20;
 const INSTALLED_NODE: &str = "node@22";
 /// The target of the engine.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
-/// Seconds that `rustup target add` may take: where it has no network it would wait for minutes.
+/// Seconds that `rustup` may take: where it has no network it would wait for minutes.
 const RUSTUP_TIMEOUT_S: &str = "60";
 
 /// Installs everything.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let wasm = wasm_toolchain()?;
-    eprintln!("  WebAssembly for Rust: {}", wasm.describe());
+    eprintln!("  WebAssembly for Rust: {}", wasm.rustc.display());
     let node = node(workspace)?;
     eprintln!("  Node.js: {}", node.node.display());
     for part in Part::ALL {
@@ -36,23 +36,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// A way to compile Rust to WebAssembly.
-pub(crate) enum WasmToolchain {
-    /// The toolchain in use has the target's standard library.
-    Rustup,
-    /// Debian's compiler builds the standard library from source, with the linker of whichever toolchain has one.
-    Debian { rustc: PathBuf, linker: PathBuf },
-}
-
-impl WasmToolchain {
-    fn describe(&self) -> String {
-        match self {
-            Self::Rustup => format!("rustup's {WASM_TARGET}"),
-            Self::Debian { rustc, .. } => {
-                format!("Debian's rustc-web ({}) and rust-web-src", rustc.display())
-            }
-        }
-    }
+/// A compiler that has the source of its standard library, so that the engine's can be built without the code for
+/// panics' messages: no page could show them, and they are a seventh of the engine's weight.
+pub(crate) struct WasmToolchain {
+    /// The compiler.
+    pub(crate) rustc: PathBuf,
+    /// The linker, of whichever toolchain has one.
+    pub(crate) linker: PathBuf,
 }
 
 /// Rust's WebAssembly target.
@@ -60,7 +50,7 @@ pub(crate) fn wasm_toolchain() -> Result<WasmToolchain> {
     if let Some(found) = find_wasm_toolchain() {
         return Ok(found);
     }
-    let add = ["target", "add", WASM_TARGET];
+    let add = ["component", "add", "rust-src"];
     let rustup_failed = match on_path("rustup") {
         None => "there is no rustup".to_owned(),
         Some(rustup) => {
@@ -73,7 +63,7 @@ pub(crate) fn wasm_toolchain() -> Result<WasmToolchain> {
                 None => Command::new(rustup),
             };
             command.args(add);
-            match run_quietly(&format!("install Rust's {WASM_TARGET} with rustup"), &mut command) {
+            match run_quietly("install the source of Rust's library with rustup", &mut command) {
                 Ok(()) => String::new(),
                 Err(error) => format!("rustup could not: {error:#}"),
             }
@@ -89,18 +79,15 @@ pub(crate) fn wasm_toolchain() -> Result<WasmToolchain> {
     })
 }
 
+/// The compiler in use, or else Debian's.
 fn find_wasm_toolchain() -> Option<WasmToolchain> {
-    let libraries =
-        output_of(Command::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]));
-    if libraries.is_some_and(|folder| Path::new(&folder).is_dir()) {
-        return Some(WasmToolchain::Rustup);
-    }
-    let rustc = PathBuf::from("/usr/bin/rustc");
-    let sysroot = PathBuf::from(output_of(Command::new(&rustc).args(["--print", "sysroot"]))?);
-    if !sysroot.join("lib/rustlib/src/rust/library/std").is_dir() {
-        return None;
-    }
-    Some(WasmToolchain::Debian { linker: find_linker()?, rustc })
+    let sysroot_of =
+        |rustc: &Path| Some(PathBuf::from(output_of(Command::new(rustc).args(["--print", "sysroot"]))?));
+    let in_use = sysroot_of(Path::new("rustc")).map(|sysroot| sysroot.join("bin/rustc"));
+    let rustc = in_use.into_iter().chain([PathBuf::from("/usr/bin/rustc")]).find(|rustc| {
+        sysroot_of(rustc).is_some_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library/std").is_dir())
+    })?;
+    Some(WasmToolchain { rustc, linker: find_linker()? })
 }
 
 fn find_linker() -> Option<PathBuf> {
