@@ -59,8 +59,7 @@ impl Catalogue {
 
     /// Takes in a change; returns the contents that are no longer admitted at all.
     pub(crate) fn apply(&mut self, now: Timestamp, delta: ManifestDelta) -> Vec<Digest> {
-        let removed: Vec<AssetId> =
-            if delta.reset { self.entries.keys().copied().collect() } else { delta.remove };
+        let removed: Vec<AssetId> = if delta.reset { self.entries.keys().to_vec() } else { delta.remove };
         let mut doubtful: Vec<Digest> = removed.into_iter().filter_map(|id| self.remove(id)).collect();
         for asset in delta.add {
             if let Some(replaced) = self.insert(now, asset) {

@@ -86,7 +86,7 @@ impl Engine {
     }
 
     pub(crate) fn drive_all(&mut self, now: Timestamp) {
-        let hashes: Vec<Digest> = self.downloads.keys().copied().collect();
+        let hashes: Vec<Digest> = self.downloads.keys().to_vec();
         hashes.into_iter().for_each(|hash| self.drive(now, hash));
     }
 
@@ -101,7 +101,7 @@ impl Engine {
 
     /// A neighbour has room again: whatever waited for that is asked for.
     pub(crate) fn fetch_waiting(&mut self, now: Timestamp) {
-        let hashes: Vec<Digest> = self.downloads.keys().copied().collect();
+        let hashes: Vec<Digest> = self.downloads.keys().to_vec();
         hashes.into_iter().for_each(|hash| self.fetch_wanted(now, hash));
     }
 
@@ -268,7 +268,8 @@ impl Engine {
         let Some(download) = self.downloads.get(&hash) else { return };
         let capacity = if self.catalogue.by_hash(hash).is_some() { self.policy.cache_bytes } else { 0 };
         let total = piece_count(download.size);
-        let mut segments: Vec<u32> = download.pieces.keys().map(|piece| piece / SEGMENT_PIECES).collect();
+        let mut segments: Vec<u32> =
+            download.pieces.keys().iter().map(|piece| piece / SEGMENT_PIECES).collect();
         segments.dedup();
         for segment in segments {
             let first = segment * SEGMENT_PIECES;

@@ -266,7 +266,7 @@ impl Engine {
             self.fall_back_all(now, reason);
         }
         if let Some(reason) = self.off_reason().or(self.circumstances.alone) {
-            let peers: Vec<_> = self.neighbours.all.keys().copied().collect();
+            let peers: Vec<_> = self.neighbours.all.keys().to_vec();
             peers.into_iter().for_each(|peer| self.close_peer(now, peer, reason));
         }
     }
@@ -275,7 +275,7 @@ impl Engine {
     fn suspend(&mut self, now: Timestamp) {
         self.suspended = true;
         self.fall_back_all(now, Reason::EngineGone);
-        let peers: Vec<_> = self.neighbours.all.keys().copied().collect();
+        let peers: Vec<_> = self.neighbours.all.keys().to_vec();
         peers.into_iter().for_each(|peer| self.close_peer(now, peer, Reason::ChannelClosed));
         self.shelve(now);
         self.persist(now);

@@ -32,9 +32,9 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn record(&mut self, mut note: Note) {
-        if note.about.len() > MAX_ABOUT_BYTES {
-            let cut = (0..=MAX_ABOUT_BYTES).rev().find(|at| note.about.is_char_boundary(*at)).unwrap_or(0);
-            note.about = note.about[..cut].into();
+        let cut = note.about.floor_char_boundary(MAX_ABOUT_BYTES);
+        if let Some((kept, _)) = note.about.split_at_checked(cut) {
+            note.about = kept.into();
         }
         let delay = if note.event == Event::Error { REPORT_ERROR_AFTER } else { REPORT_AFTER };
         let due = Timestamp::from_millis(u64::from(note.at_ms)) + delay;

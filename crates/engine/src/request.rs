@@ -14,6 +14,7 @@ use edgeweave_protocol::{Digest, Reason, Timestamp};
 use crate::Engine;
 use crate::download::{Piece, Source};
 use crate::io::{ByteRange, Output, RequestId};
+use crate::sorted::Set;
 
 /// Requests open at a time; further ones are left to the origin.
 const MOST_REQUESTS: usize = 512;
@@ -258,17 +259,13 @@ impl Engine {
     pub(crate) fn wanted_pieces(&self, hash: Digest) -> Vec<u32> {
         let Some(download) = self.downloads.get(&hash) else { return Vec::new() };
         let bodies = self.requests.values().filter_map(|request| request.body.as_ref());
-        let mut wanted: Vec<u32> = bodies
-            .filter(|body| body.hash == hash)
-            .flat_map(|body| {
-                let window = UNREAD_MOST.saturating_sub(body.unread) / u64::from(PIECE_BYTES);
-                body.span().take(window as usize)
-            })
-            .filter(|piece| !download.pieces.contains_key(piece))
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
+        let mut wanted = Set::default();
+        for body in bodies.filter(|body| body.hash == hash) {
+            let window = UNREAD_MOST.saturating_sub(body.unread) / u64::from(PIECE_BYTES);
+            let lacking = |piece: &u32| !download.pieces.contains_key(piece);
+            body.span().take(window as usize).filter(lacking).for_each(|piece| _ = wanted.insert(piece));
+        }
+        wanted.into_vec()
     }
 
     /// Delivers what is verified, in order.
@@ -319,10 +316,10 @@ impl Engine {
         let Some(entry) = entry.or_else(|| self.catalogue.by_hash(hash)) else { return };
         let asset = &entry.asset;
         let mut headers: Headers = asset.headers.clone();
-        headers.push(("content-length".into(), (end - first).to_string().into()));
+        headers.push(("content-length".into(), spelled(&[("", end - first)])));
         let status = if request.range.is_some() {
-            let range = format!("bytes {first}-{}/{}", end.saturating_sub(1), asset.size);
-            headers.push(("content-range".into(), range.into()));
+            let range = spelled(&[("bytes ", first), ("-", end.saturating_sub(1)), ("/", asset.size)]);
+            headers.push(("content-range".into(), range));
             206
         } else {
             200
@@ -379,7 +376,7 @@ impl Engine {
 
     /// Leaves every request to the origin.
     pub(crate) fn fall_back_all(&mut self, now: Timestamp, reason: Reason) {
-        let ids: Vec<RequestId> = self.requests.keys().copied().collect();
+        let ids: Vec<RequestId> = self.requests.keys().to_vec();
         ids.into_iter().for_each(|id| self.fall_back(now, id, reason));
         self.drive_all(now);
     }
@@ -403,6 +400,22 @@ fn bytes_of(range: Option<ByteRange>, size: u64) -> Option<Range<u64>> {
     (first < end).then_some(first..end)
 }
 
+/// Words and numbers, as text. It is `format!` without its weight.
+fn spelled(parts: &[(&str, u64)]) -> Box<str> {
+    fn push_decimal(text: &mut String, number: u64) {
+        if number > 9 {
+            push_decimal(text, number / 10);
+        }
+        text.push(char::from(b'0' + (number % 10) as u8));
+    }
+    let mut text = String::new();
+    for (word, number) in parts {
+        text.push_str(word);
+        push_decimal(&mut text, *number);
+    }
+    text.into()
+}
+
 #[cfg(test)]
 mod tests {
     use edgeweave_protocol::manifest::piece_len;
@@ -418,6 +431,14 @@ mod tests {
         assert_eq!(range(90, Some(u64::MAX)), Some(90..100));
         assert_eq!(range(100, None), None);
         assert_eq!(range(9, Some(3)), None);
+    }
+
+    #[test]
+    fn numbers_are_spelled_in_decimal_digits() {
+        assert_eq!(
+            &*spelled(&[("bytes ", 0), ("-", 10), ("/", u64::MAX)]),
+            "bytes 0-10/18446744073709551615"
+        );
     }
 
     #[test]

@@ -170,7 +170,8 @@ impl Engine {
         let wait = RETRY_FIRST.saturating_mul(1 << self.session.failures.min(16)).min(RETRY_MOST);
         self.session.failures += 1;
         // Half to all of the wait, so that the visitors of a node that restarts do not come back all at once.
-        self.session.stage = Stage::Waiting(now + wait.mul_f64(0.5 + 0.5 * self.rng.f64()));
+        let half_us = wait.as_micros() as u64 / 2;
+        self.session.stage = Stage::Waiting(now + Duration::from_micros(half_us + self.rng.u64(..=half_us)));
     }
 
     /// The session is over; channels to neighbours do not need it and stay.

@@ -4,11 +4,15 @@
 //! `Set` do, whose code, once for each pair of types, was two fifths of the engine's weight in a browser.
 
 use std::borrow::Borrow;
+use std::{iter, mem};
 
-/// A map from keys to values, in the order of the keys.
+/// A map from keys to values, in the order of the keys. The keys are apart, so that the code that looks for one is there
+/// once for every type of key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Map<K, V> {
-    entries: Vec<(K, V)>,
+    keys: Set<K>,
+    /// As many as there are keys, in their order.
+    values: Vec<V>,
 }
 
 impl<K, V> Default for Map<K, V> {
@@ -19,39 +23,40 @@ impl<K, V> Default for Map<K, V> {
 
 impl<K, V> Map<K, V> {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { keys: Set { members: Vec::new() }, values: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.values.len()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.entries.clear();
+        self.keys.members.clear();
+        self.values.clear();
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.keys.members.iter().zip(&self.values)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&K, &mut V)> {
-        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+        self.keys.members.iter().zip(&mut self.values)
     }
 
-    pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
-        self.entries.iter().map(|(key, _)| key)
+    pub(crate) fn keys(&self) -> &[K] {
+        &self.keys.members
     }
 
     pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
-        self.entries.iter().map(|(_, value)| value)
+        self.values.iter()
     }
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
+        self.extract_if(|key, value| !keep(key, value)).for_each(drop);
     }
 
     pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
-        self.entries.into_iter().map(|(_, value)| value)
+        self.values.into_iter()
     }
 
     /// Takes out what `is_wanted` chooses.
@@ -59,48 +64,48 @@ impl<K, V> Map<K, V> {
         &mut self,
         mut is_wanted: impl FnMut(&K, &mut V) -> bool,
     ) -> impl Iterator<Item = (K, V)> {
-        self.entries.extract_if(.., move |(key, value)| is_wanted(key, value))
+        let mut at = 0;
+        iter::from_fn(move || {
+            while at < self.len() {
+                if is_wanted(&self.keys.members[at], &mut self.values[at]) {
+                    return Some((self.keys.members.remove(at), self.values.remove(at)));
+                }
+                at += 1;
+            }
+            None
+        })
     }
 }
 
 impl<K: Ord, V> Map<K, V> {
-    /// Where a key is, or where it would have to be.
-    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
-    where
-        K: Borrow<Q>,
-    {
-        self.entries.binary_search_by(|(there, _)| there.borrow().cmp(key))
-    }
-
     pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
-        let at = self.find(key).ok()?;
-        self.entries.get(at).map(|(_, value)| value)
+        self.values.get(self.keys.find(key).ok()?)
     }
 
     pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
     {
-        let at = self.find(key).ok()?;
-        self.entries.get_mut(at).map(|(_, value)| value)
+        self.values.get_mut(self.keys.find(key).ok()?)
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
-        self.find(key).is_ok()
+        self.keys.contains(key)
     }
 
     /// Puts a value in; returns the one that the key had.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        match self.find(&key) {
-            Ok(at) => Some(std::mem::replace(&mut self.entries[at].1, value)),
+        match self.keys.find(&key) {
+            Ok(at) => Some(mem::replace(&mut self.values[at], value)),
             Err(at) => {
-                self.entries.insert(at, (key, value));
+                self.keys.members.insert(at, key);
+                self.values.insert(at, value);
                 None
             }
         }
@@ -110,20 +115,22 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        let at = self.find(key).ok()?;
-        Some(self.entries.remove(at).1)
+        let at = self.keys.find(key).ok()?;
+        self.keys.members.remove(at);
+        Some(self.values.remove(at))
     }
 
     /// The value of a key, which is put in when there is none.
     pub(crate) fn get_or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
-        let at = match self.find(&key) {
+        let at = match self.keys.find(&key) {
             Ok(at) => at,
             Err(at) => {
-                self.entries.insert(at, (key, value()));
+                self.keys.members.insert(at, key);
+                self.values.insert(at, value());
                 at
             }
         };
-        &mut self.entries[at].1
+        &mut self.values[at]
     }
 }
 
@@ -139,7 +146,18 @@ impl<K> Default for Set<K> {
     }
 }
 
+impl<K> Set<K> {
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<K> {
+        self.members
+    }
+}
+
 impl<K: Ord> Set<K> {
+    /// Where a member is, or where it would have to be.
     fn find<Q: Ord + ?Sized>(&self, member: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
@@ -175,10 +193,6 @@ impl<K: Ord> Set<K> {
             self.members.remove(at);
             true
         })
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.members.len()
     }
 
     /// The members from `first` on.

@@ -177,7 +177,7 @@ impl Engine {
     pub(crate) fn settle_uploads(&mut self, now: Timestamp) {
         if self.serve_again.is_some_and(|at| now >= at) {
             self.serve_again = None;
-            let peers: Vec<PeerId> = self.neighbours.all.keys().copied().collect();
+            let peers: Vec<PeerId> = self.neighbours.all.keys().to_vec();
             peers.into_iter().for_each(|peer| self.serve(now, peer));
         }
     }
