@@ -1,4 +1,4 @@
-import { base64url, DIGEST_BYTES, DIGEST_CHARS, fromBase64url } from "../shared/digest";
+import { base64url, DIGEST_BYTES, DIGEST_CHARS } from "../shared/digest";
 
 /**
  * Writes values as the bytes that the engine reads, and reads what it writes: the postcard format
@@ -6,25 +6,40 @@ import { base64url, DIGEST_BYTES, DIGEST_CHARS, fromBase64url } from "../shared/
  * What is written is checked, because some of it is what the node said.
  */
 export interface Codec<T> {
-  write(to: number[], value: T): void;
-  read(from: Source): T;
+  write(to: Place, value: T): void;
+  read(from: Place): T;
 }
 
-interface Source {
+/** Where the next byte is, or goes. */
+interface Place {
   bytes: Uint8Array<ArrayBuffer>;
   at: number;
 }
 
+/** Room for most inputs, in bytes. */
+const FIRST_ROOM = 256;
+
 /** A value as bytes; throws when it is not what its type says. */
 export function encoded<T>(codec: Codec<T>, value: T): Uint8Array<ArrayBuffer> {
-  const to: number[] = [];
+  const to = { bytes: new Uint8Array(FIRST_ROOM), at: 0 };
   codec.write(to, value);
-  return Uint8Array.from(to);
+  return to.bytes.subarray(0, to.at);
 }
 
 /** The value that the engine wrote. */
 export function decoded<T>(codec: Codec<T>, bytes: Uint8Array<ArrayBuffer>): T {
   return codec.read({ bytes, at: 0 });
+}
+
+function put(to: Place, bytes: ArrayLike<number>): void {
+  const end = to.at + bytes.length;
+  if (end > to.bytes.length) {
+    const larger = new Uint8Array(2 * end);
+    larger.set(to.bytes);
+    to.bytes = larger;
+  }
+  to.bytes.set(bytes, to.at);
+  to.at = end;
 }
 
 function check(holds: boolean): void {
@@ -36,8 +51,9 @@ function whole(most: number): Codec<number> {
   return {
     write(to, value) {
       check(Number.isInteger(value) && value >= 0 && value <= most);
-      for (; value > 127; value = Math.floor(value / 128)) to.push((value % 128) + 128);
-      to.push(value);
+      const digits = [];
+      for (; value > 127; value = Math.floor(value / 128)) digits.push((value % 128) + 128);
+      put(to, [...digits, value]);
     },
     read(from) {
       let value = 0;
@@ -57,16 +73,13 @@ export const u64 = whole(Number.MAX_SAFE_INTEGER);
 export const flag: Codec<boolean> = {
   write(to, value) {
     check(typeof value === "boolean");
-    to.push(Number(value));
+    put(to, [Number(value)]);
   },
   read: (from) => u32.read(from) > 0,
 };
 
 export const bytes: Codec<Uint8Array<ArrayBuffer>> = {
-  write(to, value) {
-    u32.write(to, value.length);
-    for (const byte of value) to.push(byte);
-  },
+  write: run,
   read(from) {
     const length = u32.read(from);
     from.at += length;
@@ -74,14 +87,20 @@ export const bytes: Codec<Uint8Array<ArrayBuffer>> = {
   },
 };
 
+/** Bytes, after their number. */
+function run(to: Place, bytes: ArrayLike<number>): void {
+  u32.write(to, bytes.length);
+  put(to, bytes);
+}
+
 /** Text that stands for bytes. */
-function spelled(spell: (value: Uint8Array) => string, unspell: (text: string) => Uint8Array<ArrayBuffer>) {
+function spelled(spell: (value: Uint8Array) => string, unspell: (text: string) => ArrayLike<number>) {
   return {
-    write(to: number[], value: string) {
+    write(to: Place, value: string) {
       check(typeof value === "string");
-      bytes.write(to, unspell(value));
+      run(to, unspell(value));
     },
-    read: (from: Source) => spell(bytes.read(from)),
+    read: (from: Place) => spell(bytes.read(from)),
   };
 }
 
@@ -96,17 +115,30 @@ export const peerId = spelled(
   (value) => Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join(""),
   (value) => {
     check(/^[\da-f]{16}$/i.test(value));
-    return Uint8Array.from(value.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+    return (value.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16));
   },
 );
 
 /** Any number of digests, one after the other. */
 export const pieceDigests = spelled(
-  (value) => chunks(value.length, DIGEST_BYTES, (from, to) => base64url(value.subarray(from, to))).join(""),
+  (value) =>
+    Array.from({ length: value.length / DIGEST_BYTES }, (_, place) =>
+      base64url(value.subarray(place * DIGEST_BYTES, (place + 1) * DIGEST_BYTES)),
+    ).join(""),
   (value) => {
-    const digests = chunks(value.length, DIGEST_CHARS, (from, to) => [...fromBase64url(value.slice(from, to))]);
-    check(digests.every(({ length }) => length === DIGEST_BYTES));
-    return Uint8Array.from(digests.flat());
+    // There are thousands in a manifest.
+    const all: number[] = [];
+    for (let at = 0; at < value.length; at += DIGEST_CHARS) {
+      const one = atob(
+        value
+          .slice(at, at + DIGEST_CHARS)
+          .replaceAll("-", "+")
+          .replaceAll("_", "/"),
+      );
+      check(one.length === DIGEST_BYTES);
+      for (let place = 0; place < DIGEST_BYTES; place++) all.push(one.charCodeAt(place));
+    }
+    return all;
   },
 );
 
@@ -214,8 +246,4 @@ export function oneOf<T extends string>(names: string, other?: T): Codec<T> {
     },
     read: (from) => table[u32.read(from)] as T,
   };
-}
-
-function chunks<T>(length: number, size: number, chunk: (from: number, to: number) => T): T[] {
-  return Array.from({ length: Math.ceil(length / size) }, (_, index) => chunk(index * size, (index + 1) * size));
 }

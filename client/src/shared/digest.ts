@@ -15,8 +15,3 @@ export function base64url(bytes: Uint8Array): string {
     .replaceAll("/", "_")
     .replace("=", "");
 }
-
-/** The bytes that such text stands for; throws when it is none. */
-export function fromBase64url(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (symbol) => symbol.charCodeAt(0));
-}
