@@ -1,8 +1,7 @@
 import { afterEach, expect, test } from "vitest";
-import { PATIENCE_MS, pageOf, picture } from "./harness";
-import { expectComplete, type Scene, scene } from "./scene";
+import { PATIENCE_MS } from "./harness";
+import { expectComplete, PICTURES, pictures, type Scene } from "./scene";
 
-const PICTURES = ["/a.bmp", "/b.bmp"];
 let site: Scene;
 
 afterEach(() => site.close());
@@ -21,15 +20,7 @@ function documented(node: string): Directives {
 
 /** A site whose pages, and whose worker file, have a policy. */
 async function siteWith(change: (node: string) => Partial<Directives>): Promise<void> {
-  site = await scene({
-    contents: {
-      "/": pageOf([]),
-      "/next.html": pageOf(PICTURES),
-      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
-    },
-    policy: 'prefer = "offload"\npatience_ms = 5000',
-  });
+  site = await pictures({ patienceMs: 5000 });
   const directives = { ...documented(site.node.url), ...change(site.node.url) };
   const ours = Object.entries(directives).map(([name, value]) => `${name} ${value}`);
   const policy = ["default-src 'none'", "img-src 'self' data:", ...ours].join("; ");

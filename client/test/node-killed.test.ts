@@ -1,23 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { PATIENCE_MS, pageOf, picture, type Visitor } from "./harness";
+import { PATIENCE_MS, type Visitor } from "./harness";
 import { mischievous, pausing } from "./mischief";
-import { expectComplete, reasons, type Scene, scene } from "./scene";
+import { expectComplete, PICTURES, pictures, reasons, type Scene } from "./scene";
 
-const PICTURES = ["/a.bmp", "/b.bmp"];
 let site: Scene;
 let peer: Visitor;
 let visitor: Visitor;
 
 beforeEach(async () => {
-  site = await scene({
-    contents: {
-      "/": pageOf([]),
-      "/next.html": pageOf(PICTURES),
-      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
-    },
-    policy: 'prefer = "offload"\npatience_ms = 1000',
-  });
+  site = await pictures({ patienceMs: 1000 });
   peer = await site.seed("/next.html", PICTURES.length, { script: mischievous(pausing) });
   visitor = await site.meet(PICTURES.length);
 }, PATIENCE_MS);

@@ -1,8 +1,7 @@
 import { afterEach, expect, test } from "vitest";
-import { PATIENCE_MS, pageOf, picture, settle } from "./harness";
-import { expectComplete, reasons, type Scene, scene } from "./scene";
+import { PATIENCE_MS, settle } from "./harness";
+import { expectComplete, PICTURES, pictures, reasons, type Scene } from "./scene";
 
-const PICTURES = ["/a.bmp", "/b.bmp"];
 let site: Scene;
 
 afterEach(() => site.close());
@@ -17,15 +16,7 @@ const SPARING: [string, string][] = [
 ];
 
 test.each(SPARING)("a visitor who %s gives nothing", { timeout: 3 * PATIENCE_MS }, async (_how, script) => {
-  site = await scene({
-    contents: {
-      "/": pageOf([]),
-      "/next.html": pageOf(PICTURES),
-      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
-    },
-    policy: 'prefer = "offload"\npatience_ms = 5000',
-  });
+  site = await pictures({ patienceMs: 5000 });
   const sparing = await site.seed("/next.html", PICTURES.length, { script });
   const visitor = await site.arrive();
   await visitor.go(`${site.origin.url}/`);

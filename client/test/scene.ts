@@ -9,6 +9,8 @@ import {
   arrive,
   type Content,
   type Origin,
+  pageOf,
+  picture,
   type RunningNode,
   settle,
   startNode,
@@ -36,6 +38,22 @@ export interface SceneOptions {
   policy?: string;
   /** More attributes of the script tag. */
   attributes?: string;
+}
+
+/** The pictures of the usual site. */
+export const PICTURES = ["/a.bmp", "/b.bmp"];
+
+/** The usual site: an empty page, and one with two pictures; requests wait for the mesh for so many milliseconds. */
+export function pictures(options: { patienceMs: number; largeBytes?: number }): Promise<Scene> {
+  return scene({
+    contents: {
+      "/": pageOf([]),
+      "/next.html": pageOf(PICTURES),
+      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
+      "/b.bmp": { type: "image/bmp", body: picture(options.largeBytes ?? 1_500_054, 2) },
+    },
+    policy: `prefer = "offload"\npatience_ms = ${options.patienceMs}`,
+  });
 }
 
 /** The script tag that a page needs. */

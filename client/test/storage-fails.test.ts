@@ -1,20 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type ArriveOptions, PATIENCE_MS, pageOf, picture, settle, type Visitor } from "./harness";
-import { expectComplete, reasons, type Scene, scene } from "./scene";
+import { type ArriveOptions, PATIENCE_MS, settle, type Visitor } from "./harness";
+import { expectComplete, PICTURES, pictures, reasons, type Scene } from "./scene";
 
-const PICTURES = ["/a.bmp", "/b.bmp"];
 let site: Scene;
 
 beforeEach(async () => {
-  site = await scene({
-    contents: {
-      "/": pageOf([]),
-      "/next.html": pageOf(PICTURES),
-      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
-    },
-    policy: 'prefer = "offload"\npatience_ms = 5000',
-  });
+  site = await pictures({ patienceMs: 5000 });
   await site.seed("/next.html", PICTURES.length);
 }, PATIENCE_MS);
 

@@ -1,9 +1,8 @@
 import { afterEach, expect, test } from "vitest";
 import type { Reason } from "../src/generated/Reason";
-import { PATIENCE_MS, pageOf, picture, settle } from "./harness";
-import { expectComplete, reasons, type Scene, scene } from "./scene";
+import { PATIENCE_MS, settle } from "./harness";
+import { expectComplete, PICTURES, pictures, reasons, type Scene } from "./scene";
 
-const PICTURES = ["/a.bmp", "/b.bmp"];
 let site: Scene;
 
 afterEach(() => site.close());
@@ -19,15 +18,7 @@ const WITHOUT: [string, string, Reason][] = [
 ];
 
 test.each(WITHOUT)("a page is complete where WebRTC %s", { timeout: 3 * PATIENCE_MS }, async (_how, script, reason) => {
-  site = await scene({
-    contents: {
-      "/": pageOf([]),
-      "/next.html": pageOf(PICTURES),
-      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
-    },
-    policy: 'prefer = "offload"\npatience_ms = 1000',
-  });
+  site = await pictures({ patienceMs: 1000 });
   await site.seed("/next.html", PICTURES.length);
   const visitor = await site.arrive({ script });
   await visitor.go(`${site.origin.url}/`);
