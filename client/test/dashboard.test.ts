@@ -17,6 +17,12 @@ test("the dashboard shows what the mesh does", { timeout: 3 * PATIENCE_MS }, asy
   operator.on("pageerror", (error) => complaints.push(error.message));
   await operator.goto(`${site.node.url}/edgeweave/`);
 
+  const fallbacks = { at_ms: 1, event: "fallback", reason: "no_holder" };
+  const traffic = { bytes: { peers: 7.5e12, origin: 2.5e12 } };
+  const report = { site: "site", release: "r", notes: [fallbacks, fallbacks], traffic };
+  const origin = site.origin.url;
+  await fetch(`${site.node.url}/report`, { method: "POST", headers: { origin }, body: JSON.stringify(report) });
+
   const figure = (name: string) => operator.locator(".figure", { hasText: name }).locator("output");
   const shows = (name: string, value: RegExp) =>
     operator.waitForFunction(
@@ -30,10 +36,13 @@ test("the dashboard shows what the mesh does", { timeout: 3 * PATIENCE_MS }, asy
       { timeout: PATIENCE_MS },
     );
   await shows("Admitted", /^1$/);
+  await shows("Offload", /^75.0 %$/);
   // Its own figures are asked for again and again, so that it can be left open.
   await shows("In the swarm", /^[1-9]/);
   expect(await operator.locator("output.pulse").textContent()).toBe("live");
   expect(await figure("Channels opened").count()).toBe(1);
+  expect(await operator.locator(".sources div", { hasText: "other visitors" }).textContent()).toContain("7.50 TB");
+  expect(await operator.locator("tr", { hasText: "no holder" }).textContent()).toBe("no holder2");
   await operator.locator(".chart canvas").first().waitFor();
   expect(complaints).toEqual([]);
 });

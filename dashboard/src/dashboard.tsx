@@ -1,9 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
-import { type Activity, ask, rememberToken, type Site, TokenWanted } from "./api";
+import { type Activity, ask, rememberToken, type Sample, type Site, TokenWanted } from "./api";
 import { SitePage } from "./site-page";
 
 /** How often the node is asked, in milliseconds; it takes a sample as often. */
 const EVERY_MS = 5_000;
+
+/** Samples that are drawn: an hour's. */
+const SAMPLES_MOST = 720;
 
 /** What is known of the node. */
 type Known = { state: "asking" | "token" } | { state: "failed"; why: string } | { state: "live"; activity: Activity };
@@ -17,12 +20,16 @@ export function Dashboard() {
 
   useEffect(() => {
     const over = new AbortController();
+    let samples: Sample[] = [];
     async function look(): Promise<void> {
       try {
         const found = (await ask<{ sites: Site[] }>("sites")).sites;
         const site = found.find(({ id }) => id === chosen) ?? found[0];
         if (!site) throw new Error("this node has no site; see docs/node.md#configuration");
-        const activity = await ask<Activity>(`sites/${encodeURIComponent(site.id)}/activity`);
+        const since = samples.at(-1)?.at_ms ?? 0;
+        const activity = await ask<Activity>(`sites/${encodeURIComponent(site.id)}/activity?since=${since}`);
+        samples = [...samples, ...activity.samples].slice(-SAMPLES_MOST);
+        activity.samples = samples;
         if (over.signal.aborted) return;
         setSites(found);
         setKnown({ state: "live", activity });

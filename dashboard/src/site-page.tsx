@@ -13,9 +13,7 @@ export function SitePage({ site, activity }: { site: Site; activity: Activity })
   const all = sum(traffic.bytes);
   const failures = Object.values(failed).reduce((total, times) => total + times, 0);
   const of = (event: string) =>
-    Object.fromEntries(
-      activity.notes.filter((note) => note.event === event).map(({ reason, count }) => [reason ?? "unknown", count]),
-    );
+    added(activity.notes.filter((note) => note.event === event).map(({ reason, count }) => [reason ?? "unknown", count]));
   const last = over.at(-1);
 
   return (
@@ -70,7 +68,7 @@ export function SitePage({ site, activity }: { site: Site; activity: Activity })
       <Ranking title="Not admitted" counts={activity.refusals} none="Nothing was refused." />
       <Ranking
         title="Errors and faults"
-        counts={{ ...of("error"), ...activity.faults }}
+        counts={added([...Object.entries(of("error")), ...Object.entries(activity.faults)])}
         none="No client has reported an error."
       />
       {Object.keys(activity.countries).length > 0 && (
@@ -108,6 +106,13 @@ function Empty({ site }: { site: Site }) {
       )}
     </section>
   );
+}
+
+/** Counts by name, those of one name added up. */
+function added(counts: [string, number][]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const [name, times] of counts) sums[name] = (sums[name] ?? 0) + times;
+  return sums;
 }
 
 function sum({ cache, peers, supernode, origin }: Sources): number {

@@ -174,12 +174,12 @@ fn announce(addresses: &Addresses, json: bool) {
     let _ = if json {
         serde_json::to_writer(&mut out, addresses).map_err(std::io::Error::from).and_then(|()| writeln!(out))
     } else {
-        let Addresses { listen, admin, stun, sites } = addresses;
+        let Addresses { listen, admin, dashboard, stun, sites } = addresses;
         let sites: Vec<&str> = sites.iter().map(SiteId::as_str).collect();
         let stun = stun.map_or("off".into(), |stun| format!("udp {stun}"));
         writeln!(
             out,
-            "edgeweave serves {} at http://{listen}/\n  STUN: {stun}\n  dashboard: http://{admin}/edgeweave/\n  operator: http://{admin}/api/v1, /metrics, /healthz, /readyz",
+            "edgeweave serves {} at http://{listen}/\n  STUN: {stun}\n  dashboard: {dashboard}\n  operator: http://{admin}/api/v1, /metrics, /healthz, /readyz",
             sites.join(", "),
         )
     };

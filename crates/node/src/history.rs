@@ -83,9 +83,10 @@ impl History {
         samples.push_back(sample);
     }
 
-    /// All samples, the oldest first.
-    pub(crate) fn samples(&self) -> Vec<Sample> {
-        self.samples.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    /// The samples after a time in milliseconds since 1970, the oldest first.
+    pub(crate) fn samples_after(&self, at_ms: u64) -> Vec<Sample> {
+        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.iter().filter(|sample| sample.at_ms > at_ms).copied().collect()
     }
 }
 
@@ -142,11 +143,12 @@ mod tests {
     #[test]
     fn an_hour_is_kept() {
         let history = History::default();
-        for at_ms in 0..1_000 {
+        for at_ms in 1..=1_000 {
             let traffic = Traffic::default();
             history.keep(Sample { at_ms, crowd: 0, holders: 0, assets: 0, introductions: 0, traffic });
         }
-        let samples = history.samples();
-        assert_eq!((samples.len(), samples[0].at_ms), (KEPT, 280));
+        let samples = history.samples_after(0);
+        assert_eq!((samples.len(), samples[0].at_ms), (KEPT, 281));
+        assert_eq!(history.samples_after(999).len(), 1);
     }
 }

@@ -42,6 +42,8 @@ pub struct Addresses {
     pub listen: SocketAddr,
     /// Its operator; the same when not configured otherwise.
     pub admin: SocketAddr,
+    /// The URL of its dashboard.
+    pub dashboard: String,
     /// STUN requests, over UDP.
     pub stun: Option<SocketAddr>,
     /// Its sites.
@@ -119,9 +121,11 @@ impl Node {
         if let Some(socket) = stun_socket {
             helpers.spawn(stun::serve(socket));
         }
+        let admin_at = admin.as_ref().map_or(listen, |(_, address)| *address);
         let addresses = Addresses {
             listen,
-            admin: admin.as_ref().map_or(listen, |(_, address)| *address),
+            admin: admin_at,
+            dashboard: format!("http://{admin_at}{}", routes::DASHBOARD),
             stun: stun_at,
             sites: sites.iter().map(|site| site.id.clone()).collect(),
         };

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use edgeweave_coordinator::{Activity, Counts};
 use edgeweave_protocol::report::{Event, Traffic};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Named, Problem};
 use crate::app::Shared;
@@ -49,6 +49,13 @@ pub(super) struct ActivityView {
     samples: Vec<Sample>,
 }
 
+/// Which samples are wanted.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct Since {
+    /// Only those after so many milliseconds since 1970.
+    since: Option<u64>,
+}
+
 /// How often something happened in clients.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NoteCount {
@@ -63,12 +70,13 @@ pub(super) struct NoteCount {
 
 /// What a site's mesh does, and did in the last hour.
 #[utoipa::path(get, path = "/api/v1/sites/{site}/activity", security((), ("token" = [])),
-    params(("site" = String, Path, description = "The site's name, or `host[:port]` of one of its origins")),
+    params(Since, ("site" = String, Path, description = "The site's name, or `host[:port]` of one of its origins")),
     responses((status = 200, body = ActivityView), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem)))]
 pub(super) async fn get(
     State(app): State<Shared>,
     Named(site): Named,
+    Query(Since { since }): Query<Since>,
 ) -> Result<Json<ActivityView>, Problem> {
     let looked =
         app.mesh.look(&site.id, |coordinator, _| (coordinator.counts(), coordinator.activity())).await;
@@ -102,6 +110,6 @@ pub(super) async fn get(
         notes,
         countries: countries.map(|(code, count)| (String::from_utf8_lossy(&code).into(), count)).collect(),
         every_ms: EVERY.as_millis() as u64,
-        samples: site.history.samples(),
+        samples: site.history.samples_after(since.unwrap_or_default()),
     }))
 }

@@ -11,7 +11,7 @@ use super::say;
 use crate::release::{self, DASHBOARD};
 
 /// Where the dashboard is; a proxied site has everything else.
-pub(super) const AT: &str = "/edgeweave/";
+pub(crate) const AT: &str = "/edgeweave/";
 
 /// It loads its own files and asks its own node, and nobody may put it in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \

@@ -14,6 +14,8 @@ use http::{HeaderValue, StatusCode};
 
 use crate::app::Shared;
 
+pub(crate) use self::dashboard::AT as DASHBOARD;
+
 /// Paths for visitors. Everything else there is the proxied site's.
 pub(crate) fn for_visitors(app: &Shared) -> Router {
     visitors().fallback(site::answer).with_state(app.clone())
