@@ -13,7 +13,9 @@ export function SitePage({ site, activity }: { site: Site; activity: Activity })
   const all = sum(traffic.bytes);
   const failures = Object.values(failed).reduce((total, times) => total + times, 0);
   const of = (event: string) =>
-    added(activity.notes.filter((note) => note.event === event).map(({ reason, count }) => [reason ?? "unknown", count]));
+    added(
+      activity.notes.filter((note) => note.event === event).map(({ reason, count }) => [reason ?? "unknown", count]),
+    );
   const last = over.at(-1);
 
   return (
