@@ -25,6 +25,8 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // By default the HTTP cache, and the largest entry it takes, are as large as the disk has room.
+  "--disk-cache-size=1073741824",
 ];
 
 /** How long anything may take that is waited for, in milliseconds. */

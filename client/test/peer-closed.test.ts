@@ -35,5 +35,5 @@ test("a page is complete though a peer crashes in mid-transfer", { timeout: 3 * 
     await Promise.all([crashed, peer.page.goto("chrome://crash").catch(() => undefined)]);
   });
   await expectComplete(site, visitor, PICTURES);
-  expect(await reasons(visitor)).toContain("stalled");
+  expect(await reasons(visitor)).toContain("channel_closed");
 });

@@ -22,6 +22,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A neighbour that owes pieces and sends nothing for this long is let go.
 const SILENCE: Duration = Duration::from_secs(4);
 
+/// The same for one that has left the swarm: its channel may end without a word, as browsers do not wait for that when
+/// they leave a page.
+const SILENCE_WHEN_GONE: Duration = Duration::from_millis(750);
+
 /// A channel over which nothing has passed for this long is closed.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -46,6 +50,8 @@ pub(crate) struct Neighbour {
     /// When the connection was begun, and whether its channel is open.
     since: Timestamp,
     pub(crate) open: bool,
+    /// Whether the node has said that it left the swarm.
+    gone: bool,
     /// What it holds something of, in the manifest of this epoch.
     epoch: u32,
     holds: AssetSet,
@@ -85,6 +91,7 @@ impl Neighbour {
         Self {
             since: now,
             open: false,
+            gone: false,
             epoch,
             holds,
             partial: Map::new(),
@@ -143,7 +150,7 @@ impl Neighbour {
         if !self.open {
             self.since + CONNECT_TIMEOUT
         } else if self.owed > 0 {
-            self.last_heard + SILENCE
+            self.last_heard + if self.gone { SILENCE_WHEN_GONE } else { SILENCE }
         } else {
             self.last_used + IDLE
         }
@@ -274,9 +281,11 @@ impl Engine {
         self.drive_all(now);
     }
 
-    /// The node says that a peer left. An open channel outlives that: its own end will tell.
+    /// The node says that a peer left. An open channel may outlive that, but is not waited for as long.
     pub(crate) fn peer_gone(&mut self, now: Timestamp, peer: PeerId) {
-        if self.neighbours.all.get(&peer).is_some_and(|neighbour| !neighbour.open) {
+        let Some(neighbour) = self.neighbours.all.get_mut(&peer) else { return };
+        neighbour.gone = true;
+        if !neighbour.open {
             self.out.push(Output::ClosePeer { peer });
             self.peer_closed(now, peer, Reason::NoSuchPeer);
         }
@@ -454,10 +463,11 @@ impl Engine {
             .collect();
         for peer in due {
             let Some(neighbour) = self.neighbours.all.get(&peer) else { continue };
-            let reason = match (neighbour.open, neighbour.owed) {
-                (false, _) => Reason::ConnectTimeout,
-                (true, 0) => Reason::Idle,
-                (true, _) => Reason::Silent,
+            let reason = match (neighbour.open, neighbour.owed, neighbour.gone) {
+                (false, ..) => Reason::ConnectTimeout,
+                (true, 0, _) => Reason::Idle,
+                (true, _, true) => Reason::ChannelClosed,
+                (true, _, false) => Reason::Silent,
             };
             self.close_peer(now, peer, reason);
         }

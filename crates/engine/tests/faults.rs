@@ -8,6 +8,7 @@ use common::{Manners, peer_of, world};
 use edgeweave_engine::Input;
 use edgeweave_engine::io::{Circumstances, FetchedResource};
 use edgeweave_protocol::Reason;
+use edgeweave_protocol::message::ToPeer;
 
 const SECOND: Duration = Duration::from_secs(1);
 const A: &str = "https://site/a.png";
@@ -95,6 +96,22 @@ fn a_neighbour_that_leaves_in_mid_transfer_leaves_the_rest_to_the_origin() {
     let (_, delivered) = answer.fallback.unwrap();
     assert!(delivered > 0 && delivered < 12_000_000);
     assert_eq!(answer.body, world.content(A)[..delivered as usize]);
+}
+
+#[test]
+fn a_neighbour_that_left_without_a_word_is_not_waited_for_long() {
+    let mut world = world().with_asset(A, 500_000);
+    let host = world.arrive(&[A]);
+    world.run(SECOND);
+    world.visitors[host].manners = Manners::Silent;
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.rescue(guest, 1, A);
+    world.run(Duration::from_millis(100));
+    world.say(guest, ToPeer::Gone { peer: peer_of(host) });
+    world.run(SECOND);
+    assert_eq!(world.visitors[guest].stats.neighbours, 0);
+    assert_eq!(world.faults, [], "leaving is no fault");
 }
 
 #[test]
