@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { PATIENCE_MS, pageOf, picture } from "./harness";
+import { PATIENCE_MS, pageOf, picture, settle } from "./harness";
 import { expectComplete, type Scene, scene } from "./scene";
 
 const PICTURES = ["/a.bmp", "/b.bmp"];
@@ -31,3 +31,23 @@ test("a page with the client is kept for going back, and takes part again", { ti
   await visitor.until("back", (stats) => stats.connected && stats.held === PICTURES.length);
   await expectComplete(site, visitor, PICTURES);
 });
+
+/** The page is left while the engine's code is being compiled, and the browser ends that as it does at times. */
+const RESTLESS = `if (location.pathname === "/") {
+  WebAssembly.instantiateStreaming = () => new Promise((_, ended) => {
+    addEventListener("pagehide", () => ended(new Error("illegal access")));
+    location.href = "/next.html";
+  });
+}`;
+
+test(
+  "a page that is left while the client starts is no failure of the client",
+  { timeout: 3 * PATIENCE_MS },
+  async () => {
+    site = await scene({ contents: { "/": pageOf([]), "/next.html": pageOf([]) } });
+    const visitor = await site.arrive({ script: RESTLESS });
+    await visitor.go(`${site.origin.url}/`);
+    await visitor.page.waitForURL("**/next.html");
+    await settle(visitor);
+  },
+);

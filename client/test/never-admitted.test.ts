@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { type Content, type Origin, PATIENCE_MS, pageOf, picture, settle, startOrigin, type Visitor } from "./harness";
-import { expectBodies, reasons, type Scene, scene } from "./scene";
+import { expectBodies, expectRecorded, type Scene, scene } from "./scene";
 
 /** Why each of these must not be admitted, whoever has seen it. */
 const REFUSED: Record<string, [string, Record<string, string>]> = {
@@ -88,7 +88,7 @@ test("a logged-in visitor's own variant never leaves the browser", { timeout: 3 
   await alice.context.addCookies([{ name: "login", value: "alice", url: site.origin.url }]);
   await alice.go(`${site.origin.url}/`);
   await settle(alice);
-  await expect.poll(() => reasons(alice), { timeout: PATIENCE_MS }).toContain("differs");
+  await expectRecorded(alice, "differs");
   expect((await alice.stats()).held).toBe(0);
 
   const bob: Visitor = await site.arrive();

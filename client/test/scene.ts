@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
+import type { Reason } from "../src/generated/Reason";
 import {
   type ArriveOptions,
   arrive,
@@ -147,4 +148,9 @@ export async function expectBodies(origin: Origin, visitor: Visitor, paths: stri
 /** The reasons in a visitor's flight recorder. */
 export async function reasons(visitor: Visitor): Promise<(string | undefined)[]> {
   return (await visitor.notes()).map((note) => note.reason);
+}
+
+/** Waits until the visitor's flight recorder has all these reasons: some are known a moment after the page is complete. */
+export function expectRecorded(visitor: Visitor, ...expected: Reason[]): Promise<void> {
+  return expect.poll(() => reasons(visitor), { timeout: PATIENCE_MS }).toEqual(expect.arrayContaining(expected));
 }

@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, test } from "vitest";
 import { type ArriveOptions, PATIENCE_MS, settle, type Visitor } from "./harness";
-import { expectComplete, PICTURES, pictures, reasons, type Scene } from "./scene";
+import { expectComplete, expectRecorded, PICTURES, pictures, type Scene } from "./scene";
 
 let site: Scene;
 
@@ -30,13 +30,13 @@ test("a page is complete though the storage is full", { timeout: 3 * PATIENCE_MS
     const browser = await context.newCDPSession(page);
     await browser.send("Storage.overrideQuotaForOrigin", { origin: site.origin.url, quotaSize: 50_000 });
   });
-  expect(await reasons(visitor)).toContain("storage_full");
+  await expectRecorded(visitor, "storage_full");
 });
 
 test("a page is complete though nothing can be stored", { timeout: 3 * PATIENCE_MS }, async () => {
   const script =
     'if (globalThis.caches) Cache.prototype.put = () => Promise.reject(new DOMException("", "UnknownError"))';
-  expect(await reasons(await visit({ script }))).toContain("storage_failed");
+  await expectRecorded(await visit({ script }), "storage_failed");
 });
 
 test("a page is complete though there is no storage at all", { timeout: 3 * PATIENCE_MS }, async () => {
@@ -45,5 +45,5 @@ test("a page is complete though there is no storage at all", { timeout: 3 * PATI
     for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(globalThis, name, { get: refuse });
     if (globalThis.caches) CacheStorage.prototype.open = () => Promise.reject(new DOMException("", "SecurityError"));
     IDBFactory.prototype.open = refuse;`;
-  expect(await reasons(await visit({ script }))).toContain("storage_failed");
+  await expectRecorded(await visit({ script }), "storage_failed");
 });

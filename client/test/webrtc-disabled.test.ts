@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import type { Reason } from "../src/generated/Reason";
 import { PATIENCE_MS, settle } from "./harness";
-import { expectComplete, PICTURES, pictures, reasons, type Scene } from "./scene";
+import { expectComplete, expectRecorded, PICTURES, pictures, type Scene } from "./scene";
 
 let site: Scene;
 
@@ -27,7 +27,7 @@ test.each(WITHOUT)("a page is complete where WebRTC %s", { timeout: 3 * PATIENCE
   await visitor.tab();
   await visitor.go(`${site.origin.url}/next.html`);
   await expectComplete(site, visitor, PICTURES);
-  expect(await reasons(visitor)).toContain(reason);
+  await expectRecorded(visitor, reason);
   const { bytes, neighbours } = await visitor.stats();
   expect({ peers: bytes.peers, neighbours }).toEqual({ peers: 0, neighbours: 0 });
 });

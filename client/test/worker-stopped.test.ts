@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { PATIENCE_MS, settle, type Visitor } from "./harness";
 import { mischievous, pausing } from "./mischief";
-import { expectComplete, PICTURES, pictures, reasons, type Scene } from "./scene";
+import { expectComplete, expectRecorded, PICTURES, pictures, type Scene } from "./scene";
 
 let site: Scene;
 let peer: Visitor;
@@ -31,7 +31,7 @@ test("a page is complete though its worker is stopped while peers answer", { tim
   await expectCompleteSoon(visitor);
   const { bytes } = await visitor.until("served by peers", (stats) => stats.bytes.peers >= 1_100_108);
   expect(bytes.origin).toBe(0);
-  expect(await reasons(visitor)).toContain("worker_stopped");
+  await expectRecorded(visitor, "worker_stopped");
 });
 
 test(
@@ -63,6 +63,6 @@ test(
     goOn();
     await loading;
     await expectCompleteSoon(visitor);
-    expect(await reasons(visitor)).toContain("worker_stopped");
+    await expectRecorded(visitor, "worker_stopped");
   },
 );

@@ -69,7 +69,9 @@ export async function start(config: Config): Promise<Running> {
         const taken = () => reign(signal, () => undefined);
         navigator.locks.request(LOCK, { signal }, taken).catch((error: unknown) => signal.aborted || failed(error));
       };
-      navigator.locks.request(LOCK, { ifAvailable: true }, asked).catch(refused);
+      navigator.locks
+        .request(LOCK, { ifAvailable: true }, asked)
+        .catch((error: unknown) => (signal.aborted ? stood() : refused(error)));
     });
   }
 

@@ -25,6 +25,8 @@ const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
 let running: Promise<Running | undefined> | undefined;
 /** Why the client stays off on this page, whatever the visitor wishes. */
 let offHere: Reason | undefined;
+/** How often the visitor has left this page, and come back in between. */
+let timesLeft = 0;
 
 /** Why the client takes no part now, if it does not. */
 function off(): Reason | undefined {
@@ -35,29 +37,31 @@ function off(): Reason | undefined {
   return offHere ?? (breakerOpen(Date.now()) ? "breaker_open" : undefined);
 }
 
-/** Brings in the rest of the client, once. */
+/** Brings in the rest of the client, once; once more, if the page was left before it was there, and is back. */
 function run(): void {
-  if (off()) return;
-  running ??= import(`${known.base}/client/${known.release}/page.js`)
-    .then((page: typeof import("../page/main")) =>
-      page.start({
-        base: known.base,
-        release: known.release,
-        site: script?.dataset.site ?? known.site ?? "",
-        off,
-        failed,
-        api,
-        indicator: script?.dataset.indicator !== undefined,
-      }),
-    )
-    .then((started) => {
-      setTimeout(() => offHere || worked(), WORKED_MS);
-      return started;
-    })
-    .catch((error: unknown) => {
-      failed(error);
-      return undefined;
+  running = (running ?? Promise.resolve(undefined)).then((started) => started ?? (off() ? undefined : load()));
+}
+
+async function load(): Promise<Running | undefined> {
+  const before = timesLeft;
+  try {
+    const page = (await import(`${known.base}/client/${known.release}/page.js`)) as typeof import("../page/main");
+    const started = await page.start({
+      base: known.base,
+      release: known.release,
+      site: script?.dataset.site ?? known.site ?? "",
+      off,
+      failed,
+      api,
+      indicator: script?.dataset.indicator !== undefined,
     });
+    setTimeout(() => offHere || worked(), WORKED_MS);
+    return started;
+  } catch (error) {
+    // The browser ends what a page has begun when the page is left, with errors that are nobody's fault.
+    if (timesLeft === before) failed(error);
+    return undefined;
+  }
 }
 
 /** The client met an error of its own: it stays out of the way, and says so, once. */
@@ -201,6 +205,10 @@ if (!window.edgeweave && known) {
   container?.startMessages();
   watchLoads();
   alive();
+  window.addEventListener("pagehide", () => {
+    timesLeft += 1;
+  });
+  window.addEventListener("pageshow", ({ persisted }) => persisted && start());
   // Another tab has changed the visitor's wishes.
   window.addEventListener("storage", ({ key }) => key === SETTINGS_KEY && void changed());
   const parts = [`${known.base}/client/`, `${known.base.replace("http", "ws")}/mesh`, location.origin + WORKER];
