@@ -21,7 +21,7 @@ test("a page with the client is kept for going back, and takes part again", { ti
   const visitor = await site.seed("/", PICTURES.length, { without });
   await visitor.until("met", (stats) => stats.neighbours === 1);
   await visitor.page.evaluate(() => {
-    addEventListener("pageshow", ({ persisted }) => Object.assign(globalThis, { persisted }));
+    window.addEventListener("pageshow", ({ persisted }) => Object.assign(globalThis, { persisted }));
   });
 
   await visitor.go(`${site.origin.url}/next.html`);

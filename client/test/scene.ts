@@ -4,12 +4,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
+import type { Note } from "../src/generated/Note";
 import type { Reason } from "../src/generated/Reason";
 import {
   type ArriveOptions,
   arrive,
   type Content,
   type Origin,
+  PATIENCE_MS,
   pageOf,
   picture,
   type RunningNode,
@@ -146,7 +148,7 @@ export async function expectBodies(origin: Origin, visitor: Visitor, paths: stri
 }
 
 /** The reasons in a visitor's flight recorder. */
-export async function reasons(visitor: Visitor): Promise<(string | undefined)[]> {
+export async function reasons(visitor: Visitor): Promise<Note["reason"][]> {
   return (await visitor.notes()).map((note) => note.reason);
 }
 
