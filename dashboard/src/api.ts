@@ -11,6 +11,8 @@ export interface Traffic {
   requests: Sources;
   bytes: Sources;
   uploaded: number;
+  replicated: number;
+  replicated_used: number;
 }
 
 /** A site's numbers at a moment. */

@@ -4,7 +4,7 @@ import { rates } from "./rates";
 
 function sample(at_ms: number, peers: number): Sample {
   const none = { cache: 0, peers: 0, supernode: 0, origin: 0 };
-  const traffic = { requests: none, bytes: { ...none, peers }, uploaded: 0 };
+  const traffic = { requests: none, bytes: { ...none, peers }, uploaded: 0, replicated: 0, replicated_used: 0 };
   return { at_ms, crowd: 2, holders: 1, assets: 1, introductions: 0, traffic };
 }
 

@@ -3,4 +3,4 @@
 /**
  * What a note is about.
  */
-export type Event = "started" | "off" | "joined" | "left" | "met" | "parted" | "served" | "fallback" | "hedge" | "cached" | "stored" | "evicted" | "error";
+export type Event = "started" | "off" | "joined" | "left" | "met" | "parted" | "served" | "fallback" | "hedge" | "cached" | "stored" | "evicted" | "replicated" | "error";

@@ -46,6 +46,16 @@ neighbours: number,
  */
 min_crowd: number, 
 /**
+ * The most bytes that a visitor's idle browser fetches ahead from neighbours during one page, for the next ones; none
+ * where it is zero.
+ */
+replicate_bytes_per_page: number, 
+/**
+ * The origin is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
+ * stalls.
+ */
+hedge: boolean, 
+/**
  * Removes candidates with private or `.local` addresses from session descriptions before they are used.
  */
 strip_local_candidates: boolean, };

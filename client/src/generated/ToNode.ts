@@ -94,4 +94,16 @@ assets: Array<AssetId>, } } | { "pieces": {
 /**
  * The asset.
  */
-asset: AssetId, } };
+asset: AssetId, } } | { "viewed": { 
+/**
+ * The page's URL, without query and fragment.
+ */
+page: string, 
+/**
+ * The page before it in this visit, if there was one, in the last half hour.
+ */
+from: string | null, 
+/**
+ * Admitted assets that the page used, at most `MAX_PAGE_ASSETS`.
+ */
+assets: AssetSet, } };

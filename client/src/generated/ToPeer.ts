@@ -54,6 +54,10 @@ holds: AssetSet, } } | { "no_holder": {
 /**
  * The assets.
  */
+assets: Array<AssetId>, } } | { "likely": { 
+/**
+ * The assets, the most likely first.
+ */
 assets: Array<AssetId>, } } | { "signal": { 
 /**
  * The peer it is from.

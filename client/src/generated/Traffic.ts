@@ -16,4 +16,12 @@ bytes: Sources,
 /**
  * Bytes uploaded to neighbours.
  */
-uploaded: number, };
+uploaded: number, 
+/**
+ * Bytes fetched ahead from neighbours for the next pages.
+ */
+replicated: number, 
+/**
+ * Bytes of what was fetched ahead that pages then used, each asset counted once.
+ */
+replicated_used: number, };

@@ -39,7 +39,7 @@ export const reason: Codec<Reason> = oneOf<Reason>("not_admitted stale no_holder
 
 export const circumstances: Codec<Circumstances> = struct<Circumstances>({ off: option(reason), alone: option(reason), selfish: option(reason) });
 
-export const event: Codec<Event> = oneOf<Event>("started off joined left met parted served fallback hedge cached stored evicted error");
+export const event: Codec<Event> = oneOf<Event>("started off joined left met parted served fallback hedge cached stored evicted replicated error");
 
 export const fetchedResource: Codec<FetchedResource> = struct<FetchedResource>({ url: text, bytes: u64, first_byte_ms: u32, total_ms: u32, controlled: flag });
 
@@ -47,7 +47,7 @@ export const heldSegment: Codec<HeldSegment> = struct<HeldSegment>({ hash: diges
 
 export const prefer: Codec<Prefer> = oneOf<Prefer>("speed offload");
 
-export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), strip_local_candidates: or(flag, false) });
+export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 6291456), hedge: or(flag, true), strip_local_candidates: or(flag, false) });
 
 export const manifestVersion: Codec<ManifestVersion> = struct<ManifestVersion>({ epoch: u32, number: u32 });
 
@@ -61,6 +61,7 @@ export const toPeer: Codec<ToPeer> = variants<ToPeer>({
   pieces: struct({ asset: u32, pieces: pieceDigests }),
   introduce: struct({ peer: peerId, offers: flag, holds: assetSet }),
   no_holder: struct({ assets: list(u32) }),
+  likely: struct({ assets: list(u32) }),
   signal: struct({ from: peerId, signal: signal }),
   gone: struct({ peer: peerId }),
   policy: struct({ policy: policy }),
@@ -117,6 +118,7 @@ export const toNode: Codec<ToNode> = variants<ToNode>({
   seen: struct({ urls: list(text) }),
   differs: struct({ assets: list(u32) }),
   pieces: struct({ asset: u32 }),
+  viewed: struct({ page: text, from: option(text), assets: assetSet }),
 });
 
 export const shelfAsset: Codec<ShelfAsset> = struct<ShelfAsset>({ url: text, hash: digest, size: u64, fresh_until_ms: u64, headers: list(pair(text)) });
@@ -127,7 +129,7 @@ export const sources: Codec<Sources> = struct<Sources>({ cache: u64, peers: u64,
 
 export const stats: Codec<Stats> = struct<Stats>({ requests: sources, bytes: sources, uploaded: u64, neighbours: u32, crowd: u32, connected: flag, admitted: u32, held: u32, stored: u64, uploaded_this_month: u64, release: text, off: option(reason) });
 
-export const traffic: Codec<Traffic> = struct<Traffic>({ requests: sources, bytes: sources, uploaded: u64 });
+export const traffic: Codec<Traffic> = struct<Traffic>({ requests: sources, bytes: sources, uploaded: u64, replicated: u64, replicated_used: u64 });
 
 export const report: Codec<Report> = struct<Report>({ site: siteId, release: text, notes: list(note), traffic: traffic });
 

@@ -162,6 +162,7 @@ impl Coordinator {
             all.into_iter().for_each(|id| _ = self.remove(now, id, Reason::Evicted));
             let epoch = self.rng.random();
             self.manifest.begin_epoch(now, epoch);
+            self.transitions.forget_assets();
         }
     }
 

@@ -10,7 +10,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::Coordinator;
-use crate::io::SessionId;
+use crate::io::{Introductions, SessionId};
 use crate::session::{Bond, Session};
 use crate::standing::{CERTAIN, HasOpened};
 
@@ -206,6 +206,7 @@ impl Coordinator {
     /// Some peers that hold the asset, and some of the peer's own network that may.
     fn candidates(&mut self, id: SessionId, asset: AssetId) -> Vec<SessionId> {
         let network = self.sessions.get(id).and_then(|asker| asker.place.network);
+        let network = network.filter(|_| self.setup.introductions == Introductions::Ranked);
         let mut candidates = some_of(&mut self.rng, self.sessions.in_network(network));
         candidates.extend(some_of(&mut self.rng, self.directory.holders(asset)));
         candidates.sort_unstable();
@@ -213,7 +214,7 @@ impl Coordinator {
         candidates
     }
 
-    /// The holder from which the asset is predicted to come soonest.
+    /// The holder from which the asset is predicted to come soonest, or any that can be introduced.
     fn best_holder(
         &mut self,
         now: Timestamp,
@@ -225,8 +226,11 @@ impl Coordinator {
         let mut best: Option<(u64, SessionId)> = None;
         for candidate in candidates.iter().copied().filter(|candidate| !chosen.contains(candidate)) {
             if let Some(cost) = self.cost(now, id, candidate, asset) {
-                // Up to an eighth more or less: equals take turns.
-                let cost = cost + self.rng.random_range(0..=cost / 8);
+                let cost = match self.setup.introductions {
+                    // Up to an eighth more or less: equals take turns.
+                    Introductions::Ranked => cost + self.rng.random_range(0..=cost / 8),
+                    Introductions::Random => self.rng.random(),
+                };
                 if best.is_none_or(|(lowest, _)| cost < lowest) {
                     best = Some((cost, candidate));
                 }

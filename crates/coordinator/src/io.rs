@@ -21,10 +21,24 @@ pub struct Setup {
     pub policy: Policy,
     /// What is admitted, and when.
     pub admission: AdmissionRules,
+    /// How holders are chosen.
+    #[serde(default)]
+    pub introductions: Introductions,
     /// Randomness for peer identities, the manifest's epoch and ties.
     pub seed: u64,
     /// The wall clock at `Timestamp::ZERO`, in milliseconds since 1970; caching headers are in wall-clock time.
     pub unix_ms: u64,
+}
+
+/// How a holder is chosen out of those that a peer could meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Introductions {
+    /// The one from which the asset is predicted to come soonest.
+    #[default]
+    Ranked,
+    /// Any of them: what ranking is worth is measured against this.
+    Random,
 }
 
 /// When a sighted URL is fetched and admitted.

@@ -15,7 +15,8 @@
 //!
 //! Each concern has its file: `session` and `peers` who is connected and what they say, `limits` how much they may
 //! say, `directory` who holds what, `introduce` and `standing` who meets whom, `sightings`, `fetches`, `admission` and
-//! `admit` what becomes an asset, `revalidate` how it stays one, `manifest` what peers are told of it.
+//! `admit` what becomes an asset, `revalidate` how it stays one, `manifest` what peers are told of it, `transitions` what
+//! their next pages will need.
 
 mod admission;
 mod admit;
@@ -31,6 +32,7 @@ mod revalidate;
 mod session;
 mod sightings;
 mod standing;
+mod transitions;
 
 use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::message::ToPeer;
@@ -42,12 +44,13 @@ use rand::{Rng, SeedableRng};
 use self::directory::Directory;
 use self::fetches::Fetches;
 use self::introduce::Wants;
-pub use self::io::{Activity, AdmissionRules, Counts, Input, Output, SessionId, Setup};
+pub use self::io::{Activity, AdmissionRules, Counts, Input, Introductions, Output, SessionId, Setup};
 use self::manifest::Manifest;
 use self::out::Out;
 use self::session::Sessions;
 use self::sightings::{Refused, Sightings};
 use self::standing::Standing;
+use self::transitions::Transitions;
 
 /// One swarm's coordinator.
 #[derive(Debug)]
@@ -67,6 +70,7 @@ pub struct Coordinator {
     refused: Refused,
     fetches: Fetches,
     manifest: Manifest,
+    transitions: Transitions,
     counts: Counts,
     activity: Activity,
     /// The latest time that was told.
@@ -91,6 +95,7 @@ impl Coordinator {
             refused: Refused::default(),
             fetches: Fetches::default(),
             manifest,
+            transitions: Transitions::default(),
             counts: Counts::default(),
             activity: Activity::default(),
             latest: now,

@@ -34,6 +34,9 @@ pub(crate) fn signal_cost(signal: &Signal) -> u32 {
 /// fill the table of sightings, or keep the fetcher busy, alone.
 pub(crate) const SIGHTINGS: Rate = Rate { burst: 1_000, per_second: 10 };
 
+/// Views of pages that a session may tell. Further ones are passed over, so that nobody can make up what visitors do.
+pub(crate) const VIEWS: Rate = Rate { burst: 10, per_second: 1 };
+
 /// What a message that cannot be read costs, in messages: a peer that speaks nonsense is soon sent away.
 pub(crate) const UNREADABLE_COST: u32 = 10;
 

@@ -111,6 +111,9 @@ impl Coordinator {
                 self.doubt(now, visitor, &assets);
             }
             (Stage::Joined(_), ToNode::Pieces { asset }) => self.tell_pieces(id, asset),
+            (Stage::Joined(_), ToNode::Viewed { page, from, assets }) => {
+                self.viewed(now, id, &page, from.as_deref(), &assets);
+            }
         }
     }
 
@@ -152,15 +155,10 @@ impl Coordinator {
     }
 
     fn holdings(&mut self, now: Timestamp, id: SessionId, add: &AssetSet, remove: &AssetSet) {
+        let mut came = self.admitted_of(add);
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Stage::Joined(member) = &session.stage else { return };
-        // Runs are short to say and can be a million long: what is not admitted is not even looked at.
         let gone: Vec<AssetId> = member.holdings.iter().filter(|asset| remove.contains(*asset)).collect();
-        let mut came: Vec<AssetId> = if add.len() <= self.manifest.len() {
-            add.iter().filter(|asset| self.manifest.get(*asset).is_some()).collect()
-        } else {
-            self.manifest.ids().filter(|asset| add.contains(*asset)).collect()
-        };
         came.retain(|asset| !member.holdings.contains(*asset) || remove.contains(*asset));
         let changes = u32::try_from(gone.len() + came.len()).unwrap_or(u32::MAX);
         if !session.messages.take(now, MESSAGES, changes / CHANGES_A_MESSAGE) {
@@ -180,6 +178,16 @@ impl Coordinator {
         came.iter().for_each(|asset| self.used(now, *asset));
         if shares {
             self.serve_wants(now, &came);
+        }
+    }
+
+    /// The members of a set that are admitted. Runs are short to say and can be a million long: what is not admitted is
+    /// not even looked at.
+    pub(crate) fn admitted_of(&self, assets: &AssetSet) -> Vec<AssetId> {
+        if assets.len() <= self.manifest.len() {
+            assets.iter().filter(|asset| self.manifest.get(*asset).is_some()).collect()
+        } else {
+            self.manifest.ids().filter(|asset| assets.contains(*asset)).collect()
         }
     }
 

@@ -25,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) messages: Bucket,
     pub(crate) signals: Bucket,
     pub(crate) sightings: Bucket,
+    pub(crate) views: Bucket,
     pub(crate) stage: Stage,
 }
 
@@ -96,7 +97,8 @@ impl Member {
 impl Session {
     pub(crate) fn new(now: Timestamp, place: Place, stun: Vec<Box<str>>) -> Self {
         let full = Bucket::new(now);
-        Self { place, messages: full, signals: full, sightings: full, stage: Stage::Opened { stun } }
+        let stage = Stage::Opened { stun };
+        Self { place, messages: full, signals: full, sightings: full, views: full, stage }
     }
 
     pub(crate) fn member(&self) -> Option<&Member> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{content, headers_of, setup, url};
 use edgeweave_coordinator::io::{Fetched, Place};
 use edgeweave_coordinator::{Coordinator, Input, Output, SessionId};
-use edgeweave_protocol::limits::{MAX_FIND_ASSETS, MAX_TO_PEER_BYTES};
+use edgeweave_protocol::limits::{MAX_FIND_ASSETS, MAX_LIKELY_ASSETS, MAX_TO_PEER_BYTES};
 use edgeweave_protocol::manifest::ManifestVersion;
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
@@ -32,6 +32,7 @@ enum Act {
     Seen(SessionId, Vec<u8>),
     Differs(SessionId, Vec<u32>),
     Pieces(SessionId, u32),
+    Viewed(SessionId, u8, Option<u8>, Vec<u32>),
     Unreadable(SessionId, Reason),
     /// From now on the origin has this under a URL.
     Publish(u8, Kind, u8),
@@ -125,6 +126,8 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (session(), prop::collection::vec(0u8..10, 0..5)).prop_map(|(session, urls)| Act::Seen(session, urls)),
         1 => (session(), assets()).prop_map(|(session, assets)| Act::Differs(session, assets)),
         1 => (session(), 0u32..12).prop_map(|(session, asset)| Act::Pieces(session, asset)),
+        4 => (session(), 0u8..5, prop::option::of(0u8..5), assets())
+            .prop_map(|(session, page, from, assets)| Act::Viewed(session, page, from, assets)),
         1 => (session(), reason()).prop_map(|(session, reason)| Act::Unreadable(session, reason)),
         2 => (0u8..10, kind(), flavour()).prop_map(|(url, kind, flavour)| Act::Publish(url, kind, flavour)),
         12 => Just(Act::Answer),
@@ -241,6 +244,10 @@ impl World {
             }
             Act::Differs(session, assets) => said(session, ToNode::Differs { assets: ids(assets) }),
             Act::Pieces(session, asset) => said(session, ToNode::Pieces { asset: AssetId(asset) }),
+            Act::Viewed(session, page, from, assets) => {
+                let (page, from, assets) = (name(page), from.map(name), set(assets));
+                said(session, ToNode::Viewed { page, from, assets })
+            }
             Act::Unreadable(session, reason) => Input::Unreadable { session, reason, about: "?".into() },
             Act::Publish(n, kind, flavour) => {
                 _ = self.origin.insert(name(n), (kind, flavour));
@@ -341,6 +348,11 @@ impl World {
                 assert!(line.introduced <= neighbours.max(1) * 12, "too many introductions");
             }
             ToPeer::Error { .. } => {}
+            ToPeer::Likely { assets } => {
+                assert!(line.peer.is_some() && (1..=MAX_LIKELY_ASSETS).contains(&assets.len()));
+                let admitted = self.coordinator.assets(self.now);
+                assert!(assets.iter().all(|id| admitted.iter().any(|asset| asset.id == *id)));
+            }
             _ => assert!(line.peer.is_some(), "{message:?} before the welcome"),
         }
     }

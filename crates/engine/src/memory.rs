@@ -15,7 +15,7 @@ use crate::origin::Origin;
 const MAX_KEPT_ASSETS: usize = 2_000;
 
 /// Counts changes of what is kept, or of how: it is the first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Changes wait so long for company before they are kept.
 pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(2);

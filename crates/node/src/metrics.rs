@@ -141,6 +141,8 @@ pub(crate) struct ReportMetrics {
     requests: Family<BySource, Counter>,
     bytes: Family<BySource, Counter>,
     uploaded: Counter,
+    replicated: Counter,
+    replicated_used: Counter,
 }
 
 impl Metrics {
@@ -178,6 +180,9 @@ impl Metrics {
         all.register("requests", "Requests of pages, by what answered them", reports.requests.clone());
         all.register("bytes", "Bytes that pages received, by source", reports.bytes.clone());
         all.register("uploaded_bytes", "Bytes that visitors gave to each other", reports.uploaded.clone());
+        let (ahead, used) = (reports.replicated.clone(), reports.replicated_used.clone());
+        all.register("replicated_bytes", "Bytes that visitors fetched ahead from each other", ahead);
+        all.register("replicated_used_bytes", "Bytes fetched ahead that pages then used", used);
         all
     }
 }
@@ -254,6 +259,8 @@ impl ReportMetrics {
             self.bytes.get_or_create(&BySource { source }).inc_by(bytes);
         }
         self.uploaded.inc_by(of.uploaded);
+        self.replicated.inc_by(of.replicated);
+        self.replicated_used.inc_by(of.replicated_used);
     }
 
     /// Counts a report that was refused.
@@ -288,6 +295,7 @@ const fn event_name(event: Event) -> &'static str {
         Event::Cached => "cached",
         Event::Stored => "stored",
         Event::Evicted => "evicted",
+        Event::Replicated => "replicated",
         Event::Error => "error",
     }
 }

@@ -13,7 +13,8 @@ fn report() -> Value {
         "site": "default",
         "release": "r1",
         "notes": [{ "at_ms": 5, "event": "fallback", "reason": "no_holder", "about": "/a.png" }],
-        "traffic": { "requests": { "peers": 2 }, "bytes": { "peers": 300, "origin": 20 }, "uploaded": 7 },
+        "traffic": { "requests": { "peers": 2 }, "bytes": { "peers": 300, "origin": 20 }, "uploaded": 7, "replicated": 9,
+            "replicated_used": 8 },
     })
 }
 
@@ -35,6 +36,8 @@ async fn a_report_is_counted_and_shown() {
         (r#"edgeweave_bytes_total{source="origin"}"#, 20.0),
         (r#"edgeweave_requests_total{source="peers"}"#, 2.0),
         ("edgeweave_uploaded_bytes_total", 7.0),
+        ("edgeweave_replicated_bytes_total", 9.0),
+        ("edgeweave_replicated_used_bytes_total", 8.0),
     ] {
         assert_eq!(site.figure(name).await, value, "{name}");
     }

@@ -89,6 +89,18 @@ pub enum ToNode {
         /// The asset.
         asset: AssetId,
     },
+    /// A page was shown, and has come to rest; answered by `likely`, or not at all. The node adds up what follows what,
+    /// and keeps nobody's path.
+    Viewed {
+        /// The page's URL, without query and fragment.
+        page: Box<str>,
+        /// The page before it in this visit, if there was one, in the last half hour.
+        #[serde(default)]
+        from: Option<Box<str>>,
+        /// Admitted assets that the page used, at most `MAX_PAGE_ASSETS`.
+        #[serde(default)]
+        assets: AssetSet,
+    },
 }
 
 /// How an introduction went.
@@ -141,6 +153,11 @@ pub enum ToPeer {
     /// Nobody else holds these.
     NoHolder {
         /// The assets.
+        assets: Vec<AssetId>,
+    },
+    /// What the next pages will probably need, at most `MAX_LIKELY_ASSETS`: an idle peer may fetch it from others.
+    Likely {
+        /// The assets, the most likely first.
         assets: Vec<AssetId>,
     },
     /// A session description or candidate from another peer.

@@ -42,6 +42,13 @@ pub struct Policy {
     pub neighbours: u32,
     /// Peer connections are only opened in swarms of at least this many peers.
     pub min_crowd: u32,
+    /// The most bytes that a visitor's idle browser fetches ahead from neighbours during one page, for the next ones; none
+    /// where it is zero.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub replicate_bytes_per_page: u64,
+    /// The origin is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
+    /// stalls.
+    pub hedge: bool,
     /// Removes candidates with private or `.local` addresses from session descriptions before they are used.
     pub strip_local_candidates: bool,
 }
@@ -59,6 +66,8 @@ impl Default for Policy {
             upload_bytes_per_second: 8 << 20,
             neighbours: 8,
             min_crowd: 2,
+            replicate_bytes_per_page: 6 << 20,
+            hedge: true,
             strip_local_candidates: false,
         }
     }

@@ -61,6 +61,8 @@ pub enum Event {
     Stored,
     /// Something left the secondary cache.
     Evicted,
+    /// Something was fetched ahead for the next pages.
+    Replicated,
     /// An error in the client itself.
     Error,
 }
@@ -92,6 +94,12 @@ pub struct Traffic {
     /// Bytes uploaded to neighbours.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub uploaded: u64,
+    /// Bytes fetched ahead from neighbours for the next pages.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub replicated: u64,
+    /// Bytes of what was fetched ahead that pages then used, each asset counted once.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub replicated_used: u64,
 }
 
 impl Traffic {
@@ -100,6 +108,8 @@ impl Traffic {
         self.requests.add(&other.requests);
         self.bytes.add(&other.bytes);
         self.uploaded = self.uploaded.saturating_add(other.uploaded);
+        self.replicated = self.replicated.saturating_add(other.replicated);
+        self.replicated_used = self.replicated_used.saturating_add(other.replicated_used);
     }
 
     /// What was added since an earlier state of the same counters.
@@ -108,6 +118,8 @@ impl Traffic {
             requests: self.requests.since(&earlier.requests),
             bytes: self.bytes.since(&earlier.bytes),
             uploaded: self.uploaded.saturating_sub(earlier.uploaded),
+            replicated: self.replicated.saturating_sub(earlier.replicated),
+            replicated_used: self.replicated_used.saturating_sub(earlier.replicated_used),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use edgeweave_coordinator::io::{Content, Fetched, Place};
-use edgeweave_coordinator::{AdmissionRules, Coordinator, Input, Output, SessionId, Setup};
+use edgeweave_coordinator::{AdmissionRules, Coordinator, Input, Introductions, Output, SessionId, Setup};
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::limits::MAX_TO_PEER_BYTES;
 use edgeweave_protocol::manifest::{Asset, Headers, ManifestVersion, piece_count};
@@ -56,6 +56,7 @@ pub fn setup() -> Setup {
         origins: vec![ORIGIN.into()],
         policy: Policy::default(),
         admission: rules(1),
+        introductions: Introductions::Ranked,
         seed: 7,
         unix_ms: 1_800_000_000_000,
     }

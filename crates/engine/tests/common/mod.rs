@@ -348,7 +348,7 @@ impl World {
                     self.say(visitor, ToPeer::Pieces { asset, pieces });
                 }
             }
-            ToNode::Met { .. } | ToNode::Parted { .. } => {}
+            ToNode::Met { .. } | ToNode::Parted { .. } | ToNode::Viewed { .. } => {}
         }
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use edgeweave_coordinator::io::{Fetched, Place};
-use edgeweave_coordinator::{Coordinator, Input, Setup};
+use edgeweave_coordinator::{Coordinator, Input, Introductions, Setup};
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{Reason, SiteId, Timestamp};
@@ -137,6 +137,7 @@ fn setup_of(site: &Site, seed: u64) -> Setup {
         origins: site.origins.iter().map(|origin| origin.as_str().into()).collect(),
         policy: site.policy(),
         admission: site.admission.clone(),
+        introductions: Introductions::Ranked,
         seed,
         unix_ms: since_1970.as_millis() as u64,
     }
