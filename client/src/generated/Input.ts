@@ -13,7 +13,11 @@ import type { ToPeer } from "./ToPeer";
 /**
  * What happened outside.
  */
-export type Input = "tick" | { "circumstances": Circumstances } | "suspend" | "resume" | "forget" | "socket_opened" | { "heard": ToPeer } | "socket_closed" | { "request": { 
+export type Input = "tick" | { "circumstances": Circumstances } | "suspend" | "resume" | "forget" | "socket_opened" | { "heard": ToPeer } | "socket_closed" | { "page": { 
+/**
+ * Its URL, without query and fragment.
+ */
+url: string, } } | { "request": { 
 /**
  * The request's number.
  */

@@ -19,6 +19,14 @@ bytes: Sources,
  */
 uploaded: number, 
 /**
+ * Bytes fetched ahead from neighbours for the next pages, since the page began.
+ */
+replicated: number, 
+/**
+ * Bytes that this page used of what was fetched ahead, each asset counted once.
+ */
+replicated_used: number, 
+/**
  * Open channels.
  */
 neighbours: number, 

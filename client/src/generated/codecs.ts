@@ -79,6 +79,7 @@ export const input: Codec<Input> = variants<Input>({
   socket_opened: nothing,
   heard: toPeer,
   socket_closed: nothing,
+  page: struct({ url: text }),
   request: struct({ id: u32, url: text, range: option(byteRange), rescue: flag }),
   cancel: struct({ id: u32, reason: option(reason) }),
   consumed: struct({ id: u32, bytes: u32 }),
@@ -127,7 +128,7 @@ export const shelf: Codec<Shelf> = struct<Shelf>({ patience_ms: u32, rescue_pati
 
 export const sources: Codec<Sources> = struct<Sources>({ cache: u64, peers: u64, supernode: u64, origin: u64 });
 
-export const stats: Codec<Stats> = struct<Stats>({ requests: sources, bytes: sources, uploaded: u64, neighbours: u32, crowd: u32, connected: flag, admitted: u32, held: u32, stored: u64, uploaded_this_month: u64, release: text, off: option(reason) });
+export const stats: Codec<Stats> = struct<Stats>({ requests: sources, bytes: sources, uploaded: u64, replicated: u64, replicated_used: u64, neighbours: u32, crowd: u32, connected: flag, admitted: u32, held: u32, stored: u64, uploaded_this_month: u64, release: text, off: option(reason) });
 
 export const traffic: Codec<Traffic> = struct<Traffic>({ requests: sources, bytes: sources, uploaded: u64, replicated: u64, replicated_used: u64 });
 

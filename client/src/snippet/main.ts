@@ -164,6 +164,8 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
       requests: none,
       bytes: none,
       uploaded: 0,
+      replicated: 0,
+      replicated_used: 0,
       neighbours: 0,
       crowd: 0,
       connected: false,

@@ -35,10 +35,10 @@ pub(crate) enum Piece {
     Ready(Payload, Source),
 }
 
-/// A content of which some pieces are wanted by requests, or being adopted.
+/// A content of which some pieces are wanted by requests, or which is being adopted or replicated.
 #[derive(Debug)]
 pub(crate) struct Download {
-    size: u64,
+    pub(crate) size: u64,
     digests: Vec<Digest>,
     pub(crate) pieces: Map<u32, Piece>,
 }
@@ -204,6 +204,7 @@ impl Engine {
             download.pieces.insert(piece, Piece::Ready(Payload { handle, len }, source));
             if let Source::Peer(peer) = source {
                 self.credit(peer, len);
+                self.count_replicated(now, hash, len);
             }
         } else {
             self.out.push(Output::Release { handle });
@@ -286,11 +287,12 @@ impl Engine {
 
     /// Lets go of what no request and no segment needs any more, and of downloads that are over.
     fn clear(&mut self, now: Timestamp, hash: Digest) {
-        let adopting = self.adoption.is_active(hash);
+        let ahead = self.adoption.is_active(hash) || self.replication.is_active(hash);
         let spans = self.spans_needed(hash);
+        let asking = !spans.is_empty() || self.replication.asks_for(hash);
         let Some(download) = self.downloads.get_mut(&hash) else { return };
         let checking = download.pieces.values().any(|piece| matches!(piece, Piece::Checking));
-        let over = spans.is_empty() && !adopting && !checking;
+        let over = spans.is_empty() && !ahead && !checking;
         let size = download.size;
         let capacity = self.policy.cache_bytes;
         let store = &self.store;
@@ -304,10 +306,11 @@ impl Engine {
                 out.push(Output::Release { handle: payload.handle });
                 false
             }
-            Piece::Asked(_) | Piece::Loading => !over,
+            Piece::Asked(_) => asking,
+            Piece::Loading => !over,
             _ => true,
         });
-        if spans.is_empty() {
+        if !asking {
             self.cancel_transfers(now, hash);
         }
         if over {

@@ -20,7 +20,7 @@ pub(crate) struct Holdings {
     told: AssetSet,
     epoch: u32,
     /// Whether the node was told the same in this session.
-    node_knows: bool,
+    pub(crate) node_knows: bool,
     due: Option<Timestamp>,
 }
 

@@ -128,6 +128,11 @@ pub enum Input {
     /// The WebSocket is closed, or could not be opened.
     SocketClosed,
 
+    /// A page is shown: what is asked for and fetched from now on is this page's.
+    Page {
+        /// Its URL, without query and fragment.
+        url: Box<str>,
+    },
     /// A page asks for a URL that its worker could not answer by itself.
     Request {
         /// The request's number.
@@ -505,6 +510,12 @@ pub struct Stats {
     /// Bytes uploaded to neighbours, since the page began.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub uploaded: u64,
+    /// Bytes fetched ahead from neighbours for the next pages, since the page began.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub replicated: u64,
+    /// Bytes that this page used of what was fetched ahead, each asset counted once.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub replicated_used: u64,
     /// Open channels.
     pub neighbours: u32,
     /// Peers in the swarm, as the node last said.

@@ -28,6 +28,7 @@ mod neighbours;
 mod origin;
 mod outbox;
 mod recorder;
+mod replicate;
 mod request;
 mod session;
 mod shelf;
@@ -35,6 +36,7 @@ mod sightings;
 mod sorted;
 mod store;
 mod upload;
+mod visit;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
@@ -84,6 +86,8 @@ pub struct Engine {
     holdings: holdings::Holdings,
     adoption: adoption::Adoption,
     sightings: sightings::Sightings,
+    visit: visit::Visit,
+    replication: replicate::Replication,
     origin: origin::Origin,
     memory: memory::Memory,
 
@@ -121,6 +125,8 @@ impl Engine {
             holdings: holdings::Holdings::default(),
             adoption: adoption::Adoption::default(),
             sightings: sightings::Sightings::default(),
+            visit: visit::Visit::default(),
+            replication: replicate::Replication::default(),
             origin: origin::Origin::default(),
             memory: memory::Memory::default(),
             traffic: Traffic::default(),
@@ -150,6 +156,7 @@ impl Engine {
             Input::SocketOpened => self.socket_opened(),
             Input::Heard(message) => self.heard(now, message),
             Input::SocketClosed => self.socket_closed(now),
+            Input::Page { url } => self.page_shown(now, &url),
             Input::Request { id, url, range, rescue } => self.request(now, id, url, range, rescue),
             Input::Cancel { id, reason } => self.cancel(now, id, reason),
             Input::Consumed { id, bytes } => self.consumed(now, id, bytes),
@@ -191,6 +198,8 @@ impl Engine {
             self.serve_again,
             self.holdings.due(),
             self.sightings.due().filter(|_| self.session.synced),
+            self.visit.due().filter(|_| self.can_say_viewed()),
+            self.replication.due(),
             self.shelf_due,
             self.persist_due,
             self.stats_due.map(|at| self.stats_told.map_or(at, |told| at.max(told + STATS_EVERY))),
@@ -215,6 +224,8 @@ impl Engine {
         self.settle_uploads(now);
         self.settle_holdings(now);
         self.settle_sightings(now);
+        self.settle_visit(now);
+        self.settle_replication(now);
         if self.shelf_due.is_some_and(|at| now >= at) {
             self.shelve(now);
         }
@@ -310,6 +321,7 @@ impl Engine {
         self.shelve(now);
         self.begin_waiting(now);
         self.adopt_loaded(now);
+        self.seek_likely(now);
         self.look_ahead(now);
     }
 
@@ -331,6 +343,7 @@ impl Engine {
         self.out.note(now, Event::Cached, None, url, bytes);
         if let Some(hash) = self.catalogue.by_url(url).map(|entry| entry.asset.hash) {
             self.store.touch(hash, self.clock.unix_ms(now));
+            self.page_used(now, hash, bytes);
         }
     }
 
@@ -343,6 +356,8 @@ impl Engine {
             requests: self.traffic.requests,
             bytes: self.traffic.bytes,
             uploaded: self.traffic.uploaded,
+            replicated: self.traffic.replicated,
+            replicated_used: self.traffic.replicated_used,
             neighbours: self.neighbours.open_count(),
             crowd: self.session.crowd,
             connected: self.session.joined(),

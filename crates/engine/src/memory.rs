@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Engine;
 use crate::io::Output;
 use crate::origin::Origin;
+use crate::visit::Visit;
 
 /// A manifest of more assets than this is not kept: reading it would cost more than asking for it again.
 const MAX_KEPT_ASSETS: usize = 2_000;
@@ -49,6 +50,10 @@ struct Kept {
     kept_ms: u64,
     /// When each held content was last used, in milliseconds since 1970.
     used: Vec<(Digest, u64)>,
+    /// Of these, what was replicated and has not been used.
+    unused: Vec<Digest>,
+    /// The page that was shown.
+    page: Box<str>,
 }
 
 impl Engine {
@@ -64,6 +69,7 @@ impl Engine {
         }
         self.catalogue.version = kept.manifest;
         kept.used.iter().for_each(|(hash, used_ms)| self.store.touch(*hash, *used_ms));
+        kept.unused.iter().for_each(|hash| _ = self.store.unused.insert(*hash));
         self.origin = kept.origin;
         self.policy = kept.policy;
         self.memory = Memory {
@@ -72,6 +78,7 @@ impl Engine {
             month: kept.month,
             uploaded: kept.uploaded,
         };
+        self.visit = Visit::after(now, kept.page, Duration::from_millis(away_ms));
         self.turn_the_page(now);
     }
 
@@ -107,6 +114,8 @@ impl Engine {
             assets: assets.collect(),
             kept_ms: self.clock.unix_ms(now),
             used: self.store.hashes().collect(),
+            unused: self.store.held_unused().collect(),
+            page: self.visit.page.clone(),
         };
         if let Ok(state) = postcard::to_allocvec(&kept) {
             self.out.push(Output::Persist { state });

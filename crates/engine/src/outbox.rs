@@ -61,6 +61,6 @@ impl Outbox {
 }
 
 /// Query strings can name a visitor, so they stay in the browser.
-fn without_query(about: &str) -> &str {
+pub(crate) fn without_query(about: &str) -> &str {
     about.split_once('?').map_or(about, |(path, _)| path)
 }

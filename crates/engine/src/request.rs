@@ -43,6 +43,7 @@ pub(crate) struct Request {
     range: Option<ByteRange>,
     rescue: bool,
     began: Timestamp,
+    /// Whether the origin was started beside the mesh, or would have been if the policy hedged.
     hedged: bool,
     /// Absent until the asset and its digests are known.
     body: Option<Body>,
@@ -85,6 +86,8 @@ impl Engine {
             return self.out.push(Output::Fallback { id, reason: Reason::Busy, delivered: 0 });
         }
         self.requests.insert(id, Request { url, range, rescue, began: now, hedged: false, body: None });
+        // The page comes first, so what is fetched ahead gets out of its way before anybody is asked.
+        self.settle_replication(now);
         self.begin(now, id);
     }
 
@@ -125,6 +128,7 @@ impl Engine {
             return;
         }
         let (asset, hash, size) = (entry.asset.id, entry.asset.hash, entry.asset.size);
+        self.visit.used(hash);
         let Some(Range { start: first, end }) = bytes_of(range, size) else {
             return self.fall_back(now, id, Reason::BadRange);
         };
@@ -176,7 +180,8 @@ impl Engine {
                 let stall = if request.rescue { rescue } else { STALL + self.patience() };
                 (body.unread < UNREAD_MOST).then_some(body.progressed + stall)
             }
-            _ if request.hedged => Some(request.began + hedge + HEDGED_MOST),
+            _ if request.hedged && self.policy.hedge => Some(request.began + hedge + HEDGED_MOST),
+            _ if request.hedged => Some(request.began + hedge + STALL),
             _ => Some(request.began + hedge),
         }
     }
@@ -196,8 +201,10 @@ impl Engine {
             let headed = request.body.as_ref().is_some_and(|body| body.headed);
             let trying = request.body.as_ref().is_some_and(|body| self.is_on_its_way(now, body));
             if trying && !headed && !request.hedged && !request.rescue {
-                self.out.note(now, Event::Hedge, None, &request.url, 0);
-                self.out.push(Output::Hedge { id });
+                if self.policy.hedge {
+                    self.out.note(now, Event::Hedge, None, &request.url, 0);
+                    self.out.push(Output::Hedge { id });
+                }
                 if let Some(request) = self.requests.get_mut(&id) {
                     request.hedged = true;
                 }
@@ -255,7 +262,7 @@ impl Engine {
         bodies.filter(|body| body.hash == hash).map(Body::span).collect()
     }
 
-    /// The pieces to be had next for requests of a content, as far ahead as the page reads.
+    /// The pieces to be had next for requests of a content, as far ahead as the page reads, or for replication.
     pub(crate) fn wanted_pieces(&self, hash: Digest) -> Vec<u32> {
         let Some(download) = self.downloads.get(&hash) else { return Vec::new() };
         let bodies = self.requests.values().filter_map(|request| request.body.as_ref());
@@ -265,6 +272,7 @@ impl Engine {
             let lacking = |piece: &u32| !download.pieces.contains_key(piece);
             body.span().take(window as usize).filter(lacking).for_each(|piece| _ = wanted.insert(piece));
         }
+        self.replicated_next(hash, download).for_each(|piece| _ = wanted.insert(piece));
         wanted.into_vec()
     }
 
@@ -335,6 +343,7 @@ impl Engine {
         } else {
             self.traffic.requests.cache += 1;
         }
+        self.page_used(now, body.hash, body.end - body.first - body.from_peers);
         self.out.note(now, Event::Served, None, &url, body.from_peers);
         self.out.push(Output::End { id });
         self.store.touch(body.hash, self.clock.unix_ms(now));

@@ -38,6 +38,12 @@ impl Sightings {
         self.loaded.contains(url)
     }
 
+    /// Another page begins.
+    pub(crate) fn turn(&mut self) {
+        self.loaded = Set::default();
+        self.order.clear();
+    }
+
     fn insert(&mut self, url: &str) -> bool {
         if !self.loaded.insert(url.into()) {
             return false;
@@ -54,6 +60,7 @@ impl Sightings {
 
 impl Engine {
     pub(crate) fn fetched(&mut self, now: Timestamp, resources: Vec<FetchedResource>) {
+        self.visit.stir(now);
         for resource in resources {
             let FetchedResource { url, bytes, first_byte_ms, total_ms, controlled } = resource;
             if controlled {
@@ -66,7 +73,10 @@ impl Engine {
             }
             let new = url.len() <= MAX_URL_BYTES && self.sightings.insert(&url);
             match self.catalogue.by_url(&url).map(|entry| entry.asset.hash) {
-                Some(hash) => self.adopt(now, hash),
+                Some(hash) => {
+                    self.page_used(now, hash, 0);
+                    self.adopt(now, hash);
+                }
                 None if new => {
                     self.sightings.untold.push(url);
                     self.sightings.due.get_or_insert(now + SEEN_TOGETHER);

@@ -29,6 +29,8 @@ pub(crate) struct Store {
     /// Segments on their way into the storage.
     storing: Set<(Digest, u32)>,
     bytes: u64,
+    /// What was replicated, and no page has used.
+    pub(crate) unused: Set<Digest>,
     /// Whether what is held has changed since [`take_changed`](Self::take_changed).
     changed: bool,
 }
@@ -40,6 +42,11 @@ impl Store {
 
     pub(crate) fn hashes(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
         self.held.iter().map(|(hash, held)| (*hash, held.used_ms))
+    }
+
+    /// What is held, was replicated, and has not been used.
+    pub(crate) fn held_unused(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.unused.iter().copied().filter(|hash| self.held.contains_key(hash))
     }
 
     pub(crate) fn take_changed(&mut self) -> bool {
@@ -113,6 +120,7 @@ impl Store {
         self.changed = true;
         if held.segments.count() == 0 {
             self.held.remove(&hash);
+            self.unused.remove(&hash);
         }
     }
 

@@ -48,11 +48,12 @@ fn asset(which: usize, id: u32, fresh_ms: u64) -> Asset {
 fn input() -> impl Strategy<Value = Input> {
     let peer = || (0usize..3).prop_map(peer_of);
     let which = 0usize..3;
-    let policy =
-        (any::<bool>(), any::<bool>(), 0u64..5_000_000).prop_map(|(enabled, offload, cache_bytes)| {
+    let policy = (any::<bool>(), any::<bool>(), any::<bool>(), 0u64..20_000_000).prop_map(
+        |(enabled, offload, hedge, cache_bytes)| {
             let prefer = if offload { Prefer::Offload } else { Prefer::Speed };
-            Policy { enabled, prefer, cache_bytes, ..Policy::default() }
-        });
+            Policy { enabled, prefer, hedge, cache_bytes, ..Policy::default() }
+        },
+    );
     prop_oneof![
         Just(Input::Tick),
         Just(Input::Suspend),
@@ -60,11 +61,13 @@ fn input() -> impl Strategy<Value = Input> {
         Just(Input::Forget),
         Just(Input::SocketOpened),
         Just(Input::SocketClosed),
-        (any::<bool>(), any::<bool>()).prop_map(|(off, alone)| Input::Circumstances(Circumstances {
-            off: off.then_some(Reason::NoConsent),
-            alone: alone.then_some(Reason::NoWebRtc),
-            selfish: None,
-        })),
+        (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(off, alone, selfish)| Input::Circumstances(
+            Circumstances {
+                off: off.then_some(Reason::NoConsent),
+                alone: alone.then_some(Reason::NoWebRtc),
+                selfish: selfish.then_some(Reason::SaveData),
+            }
+        )),
         policy.prop_map(|policy| Input::Heard(ToPeer::Welcome {
             protocol: 1,
             peer: peer_of(0),
@@ -94,6 +97,9 @@ fn input() -> impl Strategy<Value = Input> {
             let holds: AssetSet = (0..4).map(AssetId).collect();
             Input::Heard(ToPeer::Introduce { peer, offers, holds })
         }),
+        prop::collection::vec((0u32..5).prop_map(AssetId), 0..4)
+            .prop_map(|assets| Input::Heard(ToPeer::Likely { assets })),
+        (0u32..3).prop_map(|page| Input::Page { url: format!("https://site/{page}").into() }),
         (0u32..4).prop_map(|id| Input::Heard(ToPeer::NoHolder { assets: vec![AssetId(id)] })),
         peer().prop_map(|peer| Input::Heard(ToPeer::Gone { peer })),
         (0u32..20, which.clone(), any::<Option<(u32, u32)>>(), any::<bool>()).prop_map(

@@ -9,6 +9,7 @@ use edgeweave_engine::Input;
 use edgeweave_engine::io::{Circumstances, FetchedResource};
 use edgeweave_protocol::Reason;
 use edgeweave_protocol::message::ToPeer;
+use edgeweave_protocol::policy::Policy;
 
 const SECOND: Duration = Duration::from_secs(1);
 const A: &str = "https://site/a.png";
@@ -187,4 +188,24 @@ fn a_secondary_cache_that_lost_something_is_no_harm() {
     world.run(20 * SECOND);
     assert_eq!(world.visitors[guest].answers[&1].fallback, Some((Reason::NoHolder, 0)));
     assert_eq!(world.visitors[host].stats.held, 0, "the host has noticed");
+}
+
+#[test]
+fn without_hedging_a_slow_mesh_is_waited_for_until_it_stalls() {
+    for hedge in [true, false] {
+        let mut world = world().with_asset(A, 500_000);
+        world.policy = Policy { hedge, ..Policy::default() };
+        let bad = world.arrive(&[A]);
+        world.run(SECOND);
+        world.visitors[bad].manners = Manners::Silent;
+        let guest = world.arrive(&[]);
+        world.run(SECOND);
+        world.request(guest, 1, A);
+        world.run(Duration::from_millis(500));
+        let answer = &world.visitors[guest].answers[&1];
+        assert_eq!((answer.hedged, answer.fallback), (hedge, None));
+        world.run(2 * SECOND);
+        let given_up = (!hedge).then_some((Reason::Stalled, 0));
+        assert_eq!(world.visitors[guest].answers[&1].fallback, given_up);
+    }
 }

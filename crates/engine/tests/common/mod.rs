@@ -51,6 +51,9 @@ pub struct Record {
     pub outputs: Vec<Output>,
 }
 
+/// What a visitor told the node of a page: who, the page, the one before it, and what it used.
+pub type Viewed = (usize, Box<str>, Option<Box<str>>, Vec<AssetId>);
+
 /// A visitor: an engine and its body in memory.
 pub struct Visitor {
     pub engine: Engine,
@@ -99,6 +102,7 @@ pub struct World {
     pub seen: Vec<Box<str>>,
     pub differing: Vec<AssetId>,
     pub faults: Vec<(usize, Reason)>,
+    pub viewed: Vec<Viewed>,
 }
 
 pub fn world() -> World {
@@ -115,6 +119,7 @@ pub fn world() -> World {
         seen: Vec::new(),
         differing: Vec::new(),
         faults: Vec::new(),
+        viewed: Vec::new(),
     }
 }
 
@@ -296,6 +301,24 @@ impl World {
         }
     }
 
+    /// The node says what a visitor's next pages will probably need.
+    pub fn suggest(&mut self, visitor: usize, urls: &[&str]) {
+        let id = |url: &&str| self.assets.iter().find(|asset| &*asset.url == *url).unwrap().id;
+        let assets = urls.iter().map(id).collect();
+        self.say(visitor, ToPeer::Likely { assets });
+    }
+
+    /// The next page of a visitor, with what the last one has kept and stored.
+    pub fn next_page(&mut self, last: usize) -> usize {
+        self.tell(last, Input::Suspend);
+        let (state, storage) = (self.visitors[last].state.clone(), self.visitors[last].storage.clone());
+        let held: Vec<HeldSegment> =
+            storage.keys().map(|(hash, segment)| HeldSegment { hash: *hash, segment: *segment }).collect();
+        let next = self.come_back(state, &held, &[]);
+        self.visitors[next].storage = storage;
+        next
+    }
+
     fn hear(&mut self, visitor: usize, message: ToNode) {
         match message {
             ToNode::Hello { manifest, .. } => {
@@ -348,7 +371,10 @@ impl World {
                     self.say(visitor, ToPeer::Pieces { asset, pieces });
                 }
             }
-            ToNode::Met { .. } | ToNode::Parted { .. } | ToNode::Viewed { .. } => {}
+            ToNode::Viewed { page, from, assets } => {
+                self.viewed.push((visitor, page, from, assets.iter().collect()));
+            }
+            ToNode::Met { .. } | ToNode::Parted { .. } => {}
         }
     }
 
