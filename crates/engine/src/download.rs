@@ -325,6 +325,11 @@ impl Engine {
 const DIGESTS_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Download {
+    /// How many pieces are on their way or being verified.
+    pub(crate) fn moving(&self) -> usize {
+        self.pieces.values().filter(|piece| !matches!(piece, Piece::Ready(..))).count()
+    }
+
     fn ready(&self, piece: u32) -> Option<Handle> {
         match self.pieces.get(&piece) {
             Some(Piece::Ready(payload, _)) => Some(payload.handle),

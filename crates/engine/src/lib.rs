@@ -295,23 +295,24 @@ impl Engine {
 
     /// The visitor wants nothing to be kept.
     fn forget(&mut self, now: Timestamp) {
-        let hashes: Vec<Digest> = self.store.hashes().map(|(hash, _)| hash).collect();
+        let hashes = self.store.hashes().to_vec();
         hashes.into_iter().for_each(|hash| self.evict(now, hash, Reason::Purged));
     }
 
     fn manifest_changed(&mut self, now: Timestamp, delta: ManifestDelta) {
         self.session.synced = true;
+        if delta.reset {
+            self.replication.forget();
+        }
         for hash in self.catalogue.apply(now, delta) {
             self.abandon(now, hash, Reason::Purged);
             self.evict(now, hash, Reason::Purged);
         }
-        let unknown: Vec<Digest> = self
-            .store
-            .hashes()
-            .map(|(hash, _)| hash)
-            .filter(|hash| self.catalogue.by_hash(*hash).is_none())
-            .collect();
-        unknown.into_iter().for_each(|hash| self.evict(now, hash, Reason::Purged));
+        for hash in self.store.hashes().to_vec() {
+            if self.catalogue.by_hash(hash).is_none() {
+                self.evict(now, hash, Reason::Purged);
+            }
+        }
         for entry in self.catalogue.entries() {
             self.store.set_size(entry.asset.hash, entry.asset.size);
         }

@@ -48,10 +48,9 @@ struct Kept {
     /// Assets, with `fresh_ms` counted from `kept_ms`.
     assets: Vec<Asset>,
     kept_ms: u64,
-    /// When each held content was last used, in milliseconds since 1970.
-    used: Vec<(Digest, u64)>,
-    /// Of these, what was replicated and has not been used.
-    unused: Vec<Digest>,
+    /// When each held content was last used, in milliseconds since 1970, and whether it was replicated and no page has
+    /// used it.
+    used: Vec<(Digest, u64, bool)>,
     /// The page that was shown.
     page: Box<str>,
 }
@@ -68,8 +67,12 @@ impl Engine {
             self.catalogue.insert(now, asset);
         }
         self.catalogue.version = kept.manifest;
-        kept.used.iter().for_each(|(hash, used_ms)| self.store.touch(*hash, *used_ms));
-        kept.unused.iter().for_each(|hash| _ = self.store.unused.insert(*hash));
+        for (hash, used_ms, unused) in kept.used {
+            self.store.touch(hash, used_ms);
+            if unused {
+                self.store.unused.insert(hash);
+            }
+        }
         self.origin = kept.origin;
         self.policy = kept.policy;
         self.memory = Memory {
@@ -113,8 +116,7 @@ impl Engine {
             manifest: self.catalogue.version.filter(|_| fits),
             assets: assets.collect(),
             kept_ms: self.clock.unix_ms(now),
-            used: self.store.hashes().collect(),
-            unused: self.store.held_unused().collect(),
+            used: self.store.uses().collect(),
             page: self.visit.page.clone(),
         };
         if let Ok(state) = postcard::to_allocvec(&kept) {

@@ -4,24 +4,19 @@
 use std::time::Duration;
 
 use edgeweave_protocol::limits::{MAX_LIKELY_ASSETS, SEGMENT_PIECES};
-use edgeweave_protocol::manifest::{piece_count, segment_count};
+use edgeweave_protocol::manifest::piece_count;
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{AssetId, Digest, Timestamp};
 
 use crate::Engine;
-use crate::download::{Download, Piece};
+use crate::catalogue::Entry;
+use crate::download::Download;
 use crate::io::Circumstances;
 
 /// The browser is idle when its page has asked for nothing for so long.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// Assets that are fetched at a time.
-const TOGETHER: usize = 2;
-
-/// How often an asset is begun whose holders turn out not to give it.
-const TRIES: u32 = 3;
-
-/// Pieces of an asset that are on their way at a time: few, so that a request finds its neighbours with little to do.
+/// Pieces that are on their way at a time: few, so that a request finds its neighbours with little to do.
 const PIECES_TOGETHER: usize = 8;
 
 /// What has been replicated and not been used takes at most this share of the secondary cache.
@@ -30,9 +25,10 @@ const LARGEST_SHARE: u64 = 3;
 /// What is fetched ahead.
 #[derive(Debug, Default)]
 pub(crate) struct Replication {
-    /// What the next pages will probably need, the most likely first, and how often each was begun.
-    likely: Vec<(Digest, u32)>,
-    active: Vec<Digest>,
+    /// What the next pages will probably need, the most likely first.
+    likely: Vec<AssetId>,
+    /// What is being fetched: one at a time, for the same reason.
+    active: Option<Digest>,
     /// Whether pieces are asked for now.
     runs: bool,
     /// Bytes that were fetched during this page.
@@ -47,7 +43,12 @@ impl Replication {
     }
 
     pub(crate) fn is_active(&self, hash: Digest) -> bool {
-        self.active.contains(&hash)
+        self.active == Some(hash)
+    }
+
+    /// Indices mean something else from now on.
+    pub(crate) fn forget(&mut self) {
+        self.likely.clear();
     }
 
     /// Whether pieces of a content are asked for now.
@@ -66,14 +67,14 @@ impl Engine {
 
     /// Another page begins, and with it another budget.
     pub(crate) fn begin_replication(&mut self, now: Timestamp) {
-        self.give_up_replicating(now);
+        self.end_replicated(now);
         self.replication = Replication::default();
     }
 
     /// The node says what will probably be needed.
-    pub(crate) fn likely(&mut self, now: Timestamp, assets: &[AssetId]) {
-        let entries = assets.iter().take(MAX_LIKELY_ASSETS).filter_map(|asset| self.catalogue.get(*asset));
-        self.replication.likely = entries.map(|entry| (entry.asset.hash, 0)).collect();
+    pub(crate) fn likely(&mut self, now: Timestamp, mut assets: Vec<AssetId>) {
+        assets.truncate(MAX_LIKELY_ASSETS);
+        self.replication.likely = assets;
         self.seek_likely(now);
     }
 
@@ -82,12 +83,11 @@ impl Engine {
         if !self.may_replicate() {
             return;
         }
-        for (hash, _) in &self.replication.likely {
-            if let Some(entry) = self.catalogue.by_hash(*hash)
-                && !self.store.is_whole(*hash, entry.asset.size)
-                && self.holders(now, *hash).is_empty()
+        for asset in &self.replication.likely {
+            if let Some(entry) = self.catalogue.get(*asset)
+                && self.holders(now, entry.asset.hash).is_empty()
             {
-                self.session.find(now, entry.asset.id);
+                self.session.find(now, *asset);
             }
         }
     }
@@ -95,101 +95,87 @@ impl Engine {
     /// Fetches ahead while the browser is idle.
     pub(crate) fn settle_replication(&mut self, now: Timestamp) {
         self.watch_page(now);
-        let has_work = !self.replication.likely.is_empty() || !self.replication.active.is_empty();
+        let has_work = self.replication.active.is_some() || !self.replication.likely.is_empty();
         let allowed = has_work && self.may_replicate();
         let idle_at = self.visit.idle_since().map(|since| since + IDLE).filter(|_| allowed);
-        self.replication.idle_at = idle_at.filter(|at| now < *at);
         let runs = idle_at.is_some_and(|at| now >= at);
-        if std::mem::replace(&mut self.replication.runs, runs) != runs {
+        self.replication.idle_at = idle_at.filter(|_| !runs);
+        if std::mem::replace(&mut self.replication.runs, runs) != runs
+            && let Some(hash) = self.replication.active
+        {
             // What has been asked for is cancelled, or asked for again.
-            let active = self.replication.active.clone();
-            active.into_iter().for_each(|hash| self.drive(now, hash));
-        }
-        if has_work && !allowed {
-            self.give_up_replicating(now);
-        }
-        if runs {
-            self.end_replicated(now);
-            while self.replication.active.len() < TOGETHER
-                && let Some(hash) = self.next_likely(now)
-            {
-                self.replication.active.push(hash);
-                self.drive(now, hash);
-                self.end_replicated(now);
-            }
-        }
-    }
-
-    fn give_up_replicating(&mut self, now: Timestamp) {
-        let active = std::mem::take(&mut self.replication.active);
-        active.into_iter().for_each(|hash| self.drive(now, hash));
-    }
-
-    /// Ends what is complete, or gets no further because nobody has the rest.
-    fn end_replicated(&mut self, now: Timestamp) {
-        for hash in self.replication.active.clone() {
-            let Some(download) = self.downloads.get(&hash).filter(|download| !is_moving(download)) else {
-                continue;
-            };
-            let size = download.size;
-            let whole = self.lacking_segments(hash, size).next().is_none();
-            self.replication.active.retain(|active| *active != hash);
             self.drive(now, hash);
-            if self.store.segments(hash).is_none() && !whole {
-                self.store.unused.remove(&hash);
-            }
-            if whole {
-                let url = self.catalogue.by_hash(hash).map_or("", |entry| &entry.asset.url);
-                self.out.note(now, Event::Replicated, None, url, size);
-            }
+        }
+        if !allowed {
+            self.end_replicated(now);
+        }
+        while runs && !self.is_replicating() {
+            self.end_replicated(now);
+            let Some(hash) = self.next_likely(now) else { break };
+            self.drive(now, hash);
         }
     }
 
-    /// The next content on the list that a neighbour offers and the budget has room for. What is here, or cannot be had, is
-    /// taken off it.
+    /// Whether a piece is on its way or being verified.
+    fn is_replicating(&self) -> bool {
+        let download = self.replication.active.and_then(|hash| self.downloads.get(&hash));
+        download.is_some_and(|download| download.moving() > 0)
+    }
+
+    /// Ends what is complete, or gets no further because nobody gives the rest.
+    fn end_replicated(&mut self, now: Timestamp) {
+        let Some(hash) = self.replication.active.take() else { return };
+        self.drive(now, hash);
+        let Some(entry) = self.catalogue.by_hash(hash) else { return };
+        let size = entry.asset.size;
+        if self.lacking(hash, size).next().is_none() {
+            return self.out.note(now, Event::Replicated, None, &entry.asset.url, size);
+        }
+        if self.store.segments(hash).is_none() {
+            self.store.unused.remove(&hash);
+        }
+        if self.holders(now, hash).is_empty() {
+            // Somebody may come who gives it.
+            self.replication.likely.push(entry.asset.id);
+        }
+    }
+
+    /// Begins with the first content on the list that a neighbour offers and the budget has room for.
     fn next_likely(&mut self, now: Timestamp) -> Option<Digest> {
-        let bytes = |hash: &Digest| self.catalogue.by_hash(*hash).map_or(0, |entry| entry.asset.size);
-        let unused: u64 = self.store.unused.iter().map(bytes).sum();
-        let promised: u64 = self.replication.active.iter().map(bytes).sum();
+        let unused = self.store.unused.iter().filter_map(|hash| self.catalogue.by_hash(*hash));
+        let unused: u64 = unused.map(|entry| entry.asset.size).sum();
         let room = (self.policy.cache_bytes / LARGEST_SHARE)
             .saturating_sub(unused)
-            .min(self.policy.replicate_bytes_per_page.saturating_sub(self.replication.spent + promised));
-        let mut at = 0;
-        while let Some((hash, tries)) = self.replication.likely.get(at).copied() {
-            let entry = self.catalogue.by_hash(hash).filter(|entry| now < entry.fresh_until);
-            let asset = entry.map(|entry| (entry.asset.id, entry.asset.size));
-            let asset = asset.filter(|(_, size)| self.lacking_segments(hash, *size).next().is_some());
-            let Some((id, size)) = asset.filter(|_| tries < TRIES) else {
-                self.replication.likely.remove(at);
-                continue;
-            };
-            let can_be_had = size <= room
-                && !self.replication.is_active(hash)
-                && self.is_offered(now, hash, self.lacking_segments(hash, size));
-            if can_be_had && self.ensure_download(hash) {
-                self.replication.likely[at].1 += 1;
-                if self.store.segments(hash).is_none() {
-                    self.store.unused.insert(hash);
-                }
-                return Some(hash);
-            }
-            if can_be_had {
-                self.want_digests(now, id);
-            }
-            at += 1;
+            .min(self.policy.replicate_bytes_per_page.saturating_sub(self.replication.spent));
+        let (at, hash) = self.replication.likely.iter().enumerate().find_map(|(at, asset)| {
+            let Entry { asset, fresh_until } = self.catalogue.get(*asset)?;
+            let fits = now < *fresh_until && asset.size <= room;
+            (fits && self.is_offered(now, asset.hash, asset.size)).then_some((at, asset.hash))
+        })?;
+        if !self.ensure_download(hash) {
+            self.want_digests(now, self.replication.likely[at]);
+            return None;
         }
-        None
+        self.replication.likely.remove(at);
+        self.replication.active = Some(hash);
+        if self.store.segments(hash).is_none() {
+            self.store.unused.insert(hash);
+        }
+        Some(hash)
     }
 
-    /// Whether a neighbour has one of these segments, and would have a piece of it here soon.
-    fn is_offered(&self, now: Timestamp, hash: Digest, mut segments: impl Iterator<Item = u32>) -> bool {
+    /// Whether a neighbour has something that is lacking of a content, and could give it now.
+    fn is_offered(&self, now: Timestamp, hash: Digest, size: u64) -> bool {
         let holders = self.holders(now, hash);
-        !holders.is_empty() && segments.any(|segment| self.quickest(&holders, hash, segment).is_some())
+        let gives = |piece: u32| self.quickest(&holders, hash, piece / SEGMENT_PIECES).is_some();
+        !holders.is_empty() && self.lacking(hash, size).any(gives)
     }
 
-    /// The segments that are neither held nor on their way into the storage.
-    fn lacking_segments(&self, hash: Digest, size: u64) -> impl Iterator<Item = u32> + '_ {
-        (0..segment_count(size)).filter(move |n| self.store.wants(hash, *n, size, self.policy.cache_bytes))
+    /// The pieces of segments that are neither held nor on their way into the storage.
+    fn lacking(&self, hash: Digest, size: u64) -> impl Iterator<Item = u32> + '_ {
+        let capacity = self.policy.cache_bytes;
+        (0..piece_count(size))
+            .filter(move |piece| self.store.wants(hash, piece / SEGMENT_PIECES, size, capacity))
     }
 
     /// The pieces to be had next of a content that is being replicated.
@@ -198,14 +184,9 @@ impl Engine {
         hash: Digest,
         download: &'a Download,
     ) -> impl Iterator<Item = u32> + 'a {
-        let moving = download.pieces.values().filter(|piece| !matches!(piece, Piece::Ready(..))).count();
-        let room = if self.replication.asks_for(hash) { PIECES_TOGETHER.saturating_sub(moving) } else { 0 };
-        let size = download.size;
-        let lacking = move |piece: &u32| {
-            !download.pieces.contains_key(piece)
-                && self.store.wants(hash, piece / SEGMENT_PIECES, size, self.policy.cache_bytes)
-        };
-        (0..piece_count(size)).filter(lacking).take(room)
+        let asks = self.replication.asks_for(hash);
+        let room = if asks { PIECES_TOGETHER.saturating_sub(download.moving()) } else { 0 };
+        self.lacking(hash, download.size).filter(|piece| !download.pieces.contains_key(piece)).take(room)
     }
 
     /// A verified piece came from a neighbour: it was fetched ahead if no request waits for it.
@@ -225,9 +206,4 @@ impl Engine {
             self.traffic.replicated_used += bytes;
         }
     }
-}
-
-/// Whether a piece is asked for or being verified.
-fn is_moving(download: &Download) -> bool {
-    download.pieces.values().any(|piece| !matches!(piece, Piece::Ready(..)))
 }

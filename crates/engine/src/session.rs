@@ -232,7 +232,7 @@ impl Engine {
                 }
             }
             ToPeer::Introduce { peer, offers, holds } => self.introduced(now, peer, offers, holds),
-            ToPeer::Likely { assets } => self.likely(now, &assets),
+            ToPeer::Likely { assets } => self.likely(now, assets),
             ToPeer::NoHolder { assets } => self.nobody_holds(now, &assets),
             ToPeer::Signal { from, signal } => self.signalled(from, signal),
             ToPeer::Gone { peer } => self.peer_gone(now, peer),

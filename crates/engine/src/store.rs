@@ -40,13 +40,13 @@ impl Store {
         self.bytes
     }
 
-    pub(crate) fn hashes(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
-        self.held.iter().map(|(hash, held)| (*hash, held.used_ms))
+    pub(crate) fn hashes(&self) -> &[Digest] {
+        self.held.keys()
     }
 
-    /// What is held, was replicated, and has not been used.
-    pub(crate) fn held_unused(&self) -> impl Iterator<Item = Digest> + '_ {
-        self.unused.iter().copied().filter(|hash| self.held.contains_key(hash))
+    /// What is held, when it was last used, and whether it was replicated and no page has used it.
+    pub(crate) fn uses(&self) -> impl Iterator<Item = (Digest, u64, bool)> + '_ {
+        self.held.iter().map(|(hash, held)| (*hash, held.used_ms, self.unused.contains(hash)))
     }
 
     pub(crate) fn take_changed(&mut self) -> bool {

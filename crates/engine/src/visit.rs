@@ -69,7 +69,6 @@ impl Visit {
 impl Engine {
     pub(crate) fn page_shown(&mut self, now: Timestamp, url: &str) {
         let url = without_query(url);
-        let url = url.split_once('#').map_or(url, |(page, _)| page);
         let untold = !url.is_empty() && url.len() <= MAX_URL_BYTES;
         let page = if untold { url.into() } else { Box::default() };
         let last = std::mem::take(&mut self.visit);
@@ -102,10 +101,14 @@ impl Engine {
             return;
         }
         self.visit.untold = false;
-        let used = self.catalogue.entries().filter(|entry| {
-            self.visit.used.contains(&entry.asset.hash) || self.sightings.contains(&entry.asset.url)
-        });
-        let assets: AssetSet = used.map(|entry| entry.asset.id).take(MAX_PAGE_ASSETS).collect();
+        let mut assets = AssetSet::new();
+        for entry in self.catalogue.entries() {
+            let asset = &entry.asset;
+            let used = self.visit.used.contains(&asset.hash) || self.sightings.contains(&asset.url);
+            if used && assets.len() < MAX_PAGE_ASSETS {
+                assets.insert(asset.id);
+            }
+        }
         let (page, from) = (self.visit.page.clone(), self.visit.from.take());
         self.out.say(ToNode::Viewed { page, from, assets });
     }

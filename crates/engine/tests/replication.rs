@@ -204,7 +204,7 @@ fn the_node_hears_once_what_a_page_used() {
     let (mut world, guest) = idle_guest(&[(A, 1_000), (B, 1_000), (C, 1_000)], &Policy::default());
     assert_eq!(world.viewed, [(guest, HOME.into(), None, vec![])]);
     let next = world.next_page(guest);
-    show(&mut world, next, "https://site/next?q=secret#part");
+    show(&mut world, next, "https://site/next?q=secret");
     world.request(next, 1, A);
     world.tell(next, Input::CacheServed { url: B.into(), bytes: 1_000 });
     world.run(SECOND);
