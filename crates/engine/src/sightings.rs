@@ -40,8 +40,7 @@ impl Sightings {
 
     /// Another page begins.
     pub(crate) fn turn(&mut self) {
-        self.loaded = Set::default();
-        self.order.clear();
+        (self.loaded, self.order) = Default::default();
     }
 
     fn insert(&mut self, url: &str) -> bool {
