@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { PATIENCE_MS, type Visitor } from "./harness";
 import { mischievous, pausing } from "./mischief";
-import { expectComplete, expectRecorded, PICTURES, pictures, type Scene } from "./scene";
+import { expectComplete, expectRecorded, PICTURES, pictures, reasons, type Scene } from "./scene";
 
 let site: Scene;
 let peer: Visitor;
@@ -41,7 +41,10 @@ test(
   async () => {
     await loadWhileNodeDies(() => peer.page.goto("about:blank"));
     await expectComplete(site, visitor, PICTURES);
-    await expectRecorded(visitor, "no_session", "channel_closed");
+    await expectRecorded(visitor, "no_session");
+    // Browsers may forget to say goodbye: then the origin is quicker than the news.
+    const seen = await reasons(visitor);
+    expect(seen.includes("channel_closed") || seen.includes("origin_won")).toBe(true);
   },
 );
 

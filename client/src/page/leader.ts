@@ -51,11 +51,11 @@ export async function lead(
     failed,
   );
   const { handle } = engine;
-  // Before the worker says what this page has asked for.
-  handle({ page: { url: location.origin + location.pathname } });
   const node = socket(config.base, config.site, handle);
   const peers = neighbours(bytes, handle);
   const link = await workerLink(heard, () => [...(shelf ? [{ shelf }] : []), { session: stats?.connected ?? false }]);
+  // Before the worker says what this page has asked for.
+  handle({ page: { url: location.origin + location.pathname } });
 
   const circumstancesChanged = () => handle({ circumstances: circumstances(config.off()) });
   onCircumstances(circumstancesChanged, ending.signal);

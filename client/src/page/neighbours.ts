@@ -79,7 +79,8 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
       if (candidate && !(strip_local && isLocal(candidate.candidate))) say({ candidate: candidate.toJSON() });
     };
     connection.onconnectionstatechange = () => {
-      if (connection.connectionState === "failed") lost(peer, neighbour, "connect_failed");
+      if (connection.connectionState !== "failed") return;
+      lost(peer, neighbour, channel.readyState === "connecting" ? "connect_failed" : "channel_closed");
     };
     channel.onopen = () => all.get(peer) === neighbour && handle({ peer_opened: { peer } });
     channel.onclose = () => lost(peer, neighbour, "channel_closed");
