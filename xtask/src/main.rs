@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod demo;
 mod engine;
+mod networks;
 mod setup;
 mod size;
 mod stamp;
@@ -44,6 +45,8 @@ enum Task {
     Test,
     /// Show the mesh at work on a site whose origin is far away.
     Demo(demo::Options),
+    /// Write the list of networks that the simulator's visitors come from.
+    Networks,
     /// Measure.
     Bench {
         #[command(subcommand)]
@@ -70,6 +73,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Size(options) => return size::run(&workspace, &options),
         Task::Test => return test::run(&workspace),
         Task::Demo(options) => return demo::run(&workspace, &options),
+        Task::Networks => networks::run(&workspace)?,
         Task::Bench { bench } => bench::run(&workspace, &bench)?,
     }
     Ok(ExitCode::SUCCESS)

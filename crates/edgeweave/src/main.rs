@@ -3,6 +3,7 @@
 mod failure;
 mod load;
 mod serve;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ enum What {
     /// Generate load, and measure with it.
     #[command(subcommand)]
     Load(load::Load),
+    /// Simulate the mesh: the same brains under a virtual clock and a model of the Internet.
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     let ended = match command.what {
         What::Serve(options) => serve::run(*options),
         What::Load(load) => load::run(load),
+        What::Sim(options) => sim::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

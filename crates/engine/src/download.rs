@@ -80,12 +80,14 @@ impl Engine {
     pub(crate) fn digests_known(&mut self, now: Timestamp, hash: Digest) {
         self.digests_asked.retain(|_, at| now < *at + DIGESTS_AGAIN);
         self.begin_waiting(now);
+        self.replication.look_again();
         if self.catalogue.by_hash(hash).is_some_and(|entry| self.sightings.contains(&entry.asset.url)) {
             self.adopt(now, hash);
         }
     }
 
     pub(crate) fn drive_all(&mut self, now: Timestamp) {
+        self.replication.look_again();
         let hashes: Vec<Digest> = self.downloads.keys().to_vec();
         hashes.into_iter().for_each(|hash| self.drive(now, hash));
     }

@@ -322,6 +322,7 @@ impl Engine {
         self.shelve(now);
         self.begin_waiting(now);
         self.adopt_loaded(now);
+        self.replication.look_again();
         self.seek_likely(now);
         self.look_ahead(now);
     }
@@ -351,8 +352,6 @@ impl Engine {
     fn tell_stats(&mut self, now: Timestamp) {
         self.stats_due = None;
         self.stats_told = Some(now);
-        let whole =
-            self.catalogue.entries().filter(|entry| self.store.is_whole(entry.asset.hash, entry.asset.size));
         let stats = Stats {
             requests: self.traffic.requests,
             bytes: self.traffic.bytes,
@@ -363,7 +362,7 @@ impl Engine {
             crowd: self.session.crowd,
             connected: self.session.joined(),
             admitted: self.catalogue.len() as u32,
-            held: whole.count() as u32,
+            held: self.store.whole_count() as u32,
             stored: self.store.bytes(),
             uploaded_this_month: self.memory.uploaded,
             release: self.release.clone(),

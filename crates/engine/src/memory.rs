@@ -16,10 +16,11 @@ use crate::visit::Visit;
 const MAX_KEPT_ASSETS: usize = 2_000;
 
 /// Counts changes of what is kept, or of how: it is the first byte.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
-/// Changes wait so long for company before they are kept.
-pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(2);
+/// Changes are kept after so long at the latest: a page that ends without a word loses no more. One that is left keeps
+/// everything.
+pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(15);
 
 /// Counters that belong to the visitor rather than to a page.
 #[derive(Debug, Default)]
@@ -32,9 +33,9 @@ pub(crate) struct Memory {
     pub(crate) uploaded: u64,
 }
 
-/// What is kept.
-#[derive(Default, Serialize, Deserialize)]
-struct Kept {
+/// What is kept; `A` is an asset, or a reference to one.
+#[derive(Serialize, Deserialize)]
+struct Kept<A> {
     /// [`VERSION`]; what another version wrote cannot be read.
     version: u8,
     visitor: u32,
@@ -45,8 +46,9 @@ struct Kept {
     /// What the site's owner had decided: whether a request waits for the session is decided before there is one.
     policy: Policy,
     manifest: Option<ManifestVersion>,
-    /// Assets, with `fresh_ms` counted from `kept_ms`.
-    assets: Vec<Asset>,
+    assets: Vec<A>,
+    /// How long each of them is fresh, in milliseconds from `kept_ms` on.
+    fresh_ms: Vec<u64>,
     kept_ms: u64,
     /// When each held content was last used, in milliseconds since 1970, and whether it was replicated and no page has
     /// used it.
@@ -59,10 +61,11 @@ impl Engine {
     /// Takes up what the last page kept. What cannot be read is as good as nothing.
     pub(crate) fn recall(&mut self, now: Timestamp, state: Option<&[u8]>) {
         let readable = state.filter(|bytes| bytes.first() == Some(&VERSION));
-        let mut kept: Kept = readable.and_then(|bytes| postcard::from_bytes(bytes).ok()).unwrap_or_default();
+        let kept: Option<Kept<Asset>> = readable.and_then(|bytes| postcard::from_bytes(bytes).ok());
+        let Some(kept) = kept else { return self.turn_the_page(now) };
         let away_ms = self.clock.unix_ms(now).saturating_sub(kept.kept_ms);
-        for mut asset in std::mem::take(&mut kept.assets) {
-            asset.fresh_ms = asset.fresh_ms.saturating_sub(away_ms);
+        for (mut asset, fresh_ms) in kept.assets.into_iter().zip(kept.fresh_ms) {
+            asset.fresh_ms = fresh_ms.saturating_sub(away_ms);
             self.store.set_size(asset.hash, asset.size);
             self.catalogue.insert(now, asset);
         }
@@ -101,10 +104,7 @@ impl Engine {
     pub(crate) fn persist(&mut self, now: Timestamp) {
         self.persist_due = None;
         let fits = self.catalogue.len() <= MAX_KEPT_ASSETS;
-        let fresh_ms = |until: Timestamp| until.since(now).as_millis() as u64;
-        let assets = self.catalogue.entries().filter(|_| fits);
-        let assets =
-            assets.map(|entry| Asset { fresh_ms: fresh_ms(entry.fresh_until), ..entry.asset.clone() });
+        let entries = || self.catalogue.entries().filter(|_| fits);
         let kept = Kept {
             version: VERSION,
             visitor: self.memory.visitor,
@@ -114,7 +114,8 @@ impl Engine {
             origin: self.origin,
             policy: self.policy.clone(),
             manifest: self.catalogue.version.filter(|_| fits),
-            assets: assets.collect(),
+            assets: entries().map(|entry| &entry.asset).collect(),
+            fresh_ms: entries().map(|entry| entry.fresh_until.since(now).as_millis() as u64).collect(),
             kept_ms: self.clock.unix_ms(now),
             used: self.store.uses().collect(),
             page: self.visit.page.clone(),

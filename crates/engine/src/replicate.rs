@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use edgeweave_protocol::limits::{MAX_LIKELY_ASSETS, SEGMENT_PIECES};
-use edgeweave_protocol::manifest::piece_count;
+use edgeweave_protocol::manifest::{piece_count, segment_count};
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{AssetId, Digest, Timestamp};
 
@@ -35,6 +35,8 @@ pub(crate) struct Replication {
     spent: u64,
     /// When the browser will be idle, if nothing happens until then.
     idle_at: Option<Timestamp>,
+    /// Nothing on the list can be had, until something changes.
+    stuck: bool,
 }
 
 impl Replication {
@@ -44,6 +46,11 @@ impl Replication {
 
     pub(crate) fn is_active(&self, hash: Digest) -> bool {
         self.active == Some(hash)
+    }
+
+    /// What could not be had may be there now.
+    pub(crate) fn look_again(&mut self) {
+        self.stuck = false;
     }
 
     /// Indices mean something else from now on.
@@ -75,6 +82,7 @@ impl Engine {
     pub(crate) fn likely(&mut self, now: Timestamp, mut assets: Vec<AssetId>) {
         assets.truncate(MAX_LIKELY_ASSETS);
         self.replication.likely = assets;
+        self.replication.look_again();
         self.seek_likely(now);
     }
 
@@ -109,10 +117,11 @@ impl Engine {
         if !allowed {
             self.end_replicated(now);
         }
-        while runs && !self.is_replicating() {
+        while runs && !self.replication.stuck && !self.is_replicating() {
             self.end_replicated(now);
-            let Some(hash) = self.next_likely(now) else { break };
-            self.drive(now, hash);
+            let next = self.next_likely(now);
+            self.replication.stuck = next.is_none();
+            next.into_iter().for_each(|hash| self.drive(now, hash));
         }
     }
 
@@ -174,8 +183,9 @@ impl Engine {
     /// The pieces of segments that are neither held nor on their way into the storage.
     fn lacking(&self, hash: Digest, size: u64) -> impl Iterator<Item = u32> + '_ {
         let capacity = self.policy.cache_bytes;
-        (0..piece_count(size))
-            .filter(move |piece| self.store.wants(hash, piece / SEGMENT_PIECES, size, capacity))
+        let lacks = move |segment: &u32| self.store.wants(hash, *segment, size, capacity);
+        let pieces = move |segment| (segment * SEGMENT_PIECES..piece_count(size)).take(SEGMENT_PIECES as usize);
+        (0..segment_count(size)).filter(lacks).flat_map(pieces)
     }
 
     /// The pieces to be had next of a content that is being replicated.
@@ -202,6 +212,7 @@ impl Engine {
     pub(crate) fn page_used(&mut self, now: Timestamp, hash: Digest, bytes: u64) {
         self.visit.stir(now);
         self.visit.used(hash);
+        self.replication.look_again();
         if bytes > 0 && self.store.unused.remove(&hash) {
             self.traffic.replicated_used += bytes;
         }

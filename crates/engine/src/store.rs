@@ -62,6 +62,12 @@ impl Store {
         self.segments(hash).is_some_and(|segments| segments.contains(segment))
     }
 
+    /// How many contents are held whole.
+    pub(crate) fn whole_count(&self) -> usize {
+        let is_whole = |held: &Held| held.size.is_some_and(|size| held.segments.count() == segment_count(size));
+        self.held.values().filter(|held| is_whole(held)).count()
+    }
+
     pub(crate) fn is_whole(&self, hash: Digest, size: u64) -> bool {
         self.segments(hash).is_some_and(|segments| segments.count() == segment_count(size))
     }

@@ -1,0 +1,187 @@
+//! `edgeweave sim`: the brains under a virtual clock, from flags or a scenario file.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use clap::Args;
+use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use edgeweave_sim::{Control, Loads, Outcome, Scenario};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// A terabyte: what the default scenario goes on for.
+const TERABYTE: u64 = 1_000_000_000_000;
+
+/// What to simulate. Flags win over the scenario's file.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A scenario in TOML; docs/simulation.md describes its keys.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Networks that visitors come from.
+    #[arg(long, value_name = "N")]
+    networks: Option<usize>,
+    /// Countries that the networks are in.
+    #[arg(long, value_name = "N")]
+    countries: Option<usize>,
+    /// People who come to the site; with this the simulation goes on to the end of its days.
+    #[arg(long, value_name = "N")]
+    visitors: Option<u32>,
+    /// Days over which they come.
+    #[arg(long, value_name = "DAYS")]
+    days: Option<f64>,
+    /// The seed of everything that is drawn.
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+    /// End when so many bytes have been kept off the origin.
+    #[arg(long, value_name = "BYTES")]
+    until_offloaded_bytes: Option<u64>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed: the outcome, and what it took.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    wall_s: f64,
+    page_views_per_s: f64,
+    peak_rss_bytes: Option<u64>,
+}
+
+/// Simulates it.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let scenario = scenario(options)?;
+    let bar = progress_bar();
+    let stop = interrupted()?;
+    let start = Instant::now();
+    let outcome = edgeweave_sim::run(scenario, |progress| {
+        bar.set_position((progress.done * 1000.0) as u64);
+        bar.set_message(format!(
+            "{} page views, {:.0} a second, {} people present",
+            progress.page_views,
+            progress.page_views as f64 / start.elapsed().as_secs_f64(),
+            progress.present
+        ));
+        if stop.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    });
+    bar.finish_and_clear();
+    let outcome = outcome.map_err(|error| Failure::usage(error.to_string()).with_way_out(SEE))?;
+    let wall_s = start.elapsed().as_secs_f64();
+    let page_views_per_s = outcome.summary.page_views as f64 / wall_s;
+    if options.json {
+        let printed = Printed { outcome: &outcome, wall_s, page_views_per_s, peak_rss_bytes: peak_rss_bytes() };
+        let line = serde_json::to_string(&printed).map_err(|error| Failure::other(error.to_string()))?;
+        println!("{line}");
+    } else {
+        println!("{}", table(&outcome));
+        println!("{wall_s:.1} s, {page_views_per_s:.0} page views a second, event hash {}", outcome.event_hash);
+    }
+    if outcome.laws.violations == 0 {
+        return Ok(());
+    }
+    let first = outcome.laws.first.first().map_or(String::new(), |violation| violation.what.clone());
+    let what = format!("{} violations of the laws; the first: {first}", outcome.laws.violations);
+    Err(Failure::other(what).with_way_out(format!("seed {} replays it", outcome.seed)))
+}
+
+/// The way out of a scenario that means nothing.
+const SEE: &str = "see docs/simulation.md#scenarios for the keys and what they take";
+
+fn scenario(options: &Options) -> Result<Scenario, Failure> {
+    let mut scenario = match &options.scenario {
+        Some(file) => {
+            let name = file.display();
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failure::usage(format!("cannot read the scenario {name}: {error}")))?;
+            let wrong = |error| Failure::usage(format!("{name}: {error}")).with_way_out(SEE);
+            Scenario::parse(&text).map_err(wrong)?
+        }
+        None => Scenario {
+            until_offloaded_bytes: if options.visitors.is_some() { 0 } else { TERABYTE },
+            visitors: DEFAULT_VISITORS,
+            days: DEFAULT_DAYS,
+            ..Scenario::default()
+        },
+    };
+    scenario.networks = options.networks.unwrap_or(scenario.networks);
+    scenario.countries = options.countries.unwrap_or(scenario.countries);
+    scenario.visitors = options.visitors.unwrap_or(scenario.visitors);
+    scenario.days = options.days.unwrap_or(scenario.days);
+    scenario.seed = options.seed.unwrap_or(scenario.seed);
+    scenario.until_offloaded_bytes = options.until_offloaded_bytes.unwrap_or(scenario.until_offloaded_bytes);
+    Ok(scenario)
+}
+
+/// As many as a terabyte takes, and some more.
+const DEFAULT_VISITORS: u32 = 250_000;
+const DEFAULT_DAYS: f64 = 7.0;
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}  {eta} left");
+    ProgressBar::new(1000).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Becomes true when the simulation is interrupted; the second time ends the process as ever.
+fn interrupted() -> Result<&'static AtomicBool, Failure> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let cannot = |error| Failure::other(format!("cannot listen for interrupts: {error}"));
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| cannot(error.to_string()))?;
+    Ok(&STOP)
+}
+
+/// The most memory that this process has had, where the system tells.
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+fn table(outcome: &Outcome) -> Table {
+    let summary = &outcome.summary;
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["", "without the mesh", "with it"]);
+    let ms = |ms: f64| format!("{ms:.0} ms");
+    let mut loads = |name: &str, holdout: &Loads, mesh: &Loads| {
+        table.add_row([format!("{name}, mean"), ms(holdout.mean_ms), change(mesh.mean_ms, holdout.mean_ms)]);
+        table.add_row([format!("{name}, median"), ms(holdout.p50_ms), change(mesh.p50_ms, holdout.p50_ms)]);
+        table.add_row([format!("{name}, 95 of 100"), ms(holdout.p95_ms), change(mesh.p95_ms, holdout.p95_ms)]);
+    };
+    loads("page load", &summary.page_load.holdout, &summary.page_load.mesh);
+    loads("first visit", &summary.first_visit.holdout, &summary.first_visit.mesh);
+    let gigabytes = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
+    table.add_row([
+        "from the origin".into(),
+        gigabytes(summary.holdout_origin_bytes),
+        gigabytes(summary.bytes.origin),
+    ]);
+    table.add_row(["from the secondary cache".into(), String::new(), gigabytes(summary.bytes.cache)]);
+    table.add_row(["from peers".into(), String::new(), gigabytes(summary.bytes.peers)]);
+    let share = |share: f64| format!("{:.1} %", share * 100.0);
+    table.add_row(["offload under control; the oracle's".into(), share(summary.oracle_offload), share(summary.offload)]);
+    table.add_row(["offload of all; the oracle's".into(), share(summary.oracle_offload_all), share(summary.offload_all)]);
+    table.add_row([
+        "laws checked; violated".into(),
+        outcome.laws.checks.to_string(),
+        outcome.laws.violations.to_string(),
+    ]);
+    table
+}
+
+fn change(mesh: f64, holdout: f64) -> String {
+    format!("{mesh:.0} ms ({:+.1} %)", (mesh / holdout.max(1e-9) - 1.0) * 100.0)
+}

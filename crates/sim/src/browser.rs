@@ -1,0 +1,257 @@
+//! What a browser is without the mesh, and with it: an HTTP cache, a connection to the origin, and a page that loads.
+//! Both arms of an experiment have one of these each.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use edgeweave_protocol::Timestamp;
+
+use crate::link::{Lane, Window, transmission};
+use crate::world::Access;
+
+/// An idle connection is closed after so long, as servers do.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Round trips before the first request: a name, TCP and TLS 1.3.
+const SETUP_ROUND_TRIPS: u32 = 3;
+
+/// Bytes that are sent in one go.
+const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// Bytes of an answer besides its content: its header fields.
+const HEAD_BYTES: u64 = 400;
+
+/// How far a sender may be ahead of what the access link has carried: the queue before it.
+const QUEUE: Duration = Duration::from_millis(50);
+
+/// One arm's browser.
+#[derive(Debug)]
+pub(crate) struct Browser {
+    pub(crate) down: Lane,
+    pub(crate) up: Lane,
+    pub(crate) http_cache: HttpCache,
+    pub(crate) connection: Connection,
+    pub(crate) load: Load,
+}
+
+impl Browser {
+    pub(crate) fn new(access: &Access, http_cache: HttpCache) -> Self {
+        Self {
+            down: Lane::new(access.down),
+            up: Lane::new(access.up),
+            http_cache,
+            connection: Connection::default(),
+            load: Load::default(),
+        }
+    }
+}
+
+/// The browser's own HTTP cache, as far as the site's assets are in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HttpCache {
+    /// Sorted by asset.
+    copies: Vec<Copy>,
+}
+
+/// A copy of an asset in a browser's HTTP cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copy {
+    asset: u32,
+    pub(crate) version: u32,
+    pub(crate) fresh_until: Timestamp,
+}
+
+impl HttpCache {
+    pub(crate) fn get(&self, asset: u32) -> Option<Copy> {
+        let place = self.copies.binary_search_by_key(&asset, |copy| copy.asset).ok()?;
+        self.copies.get(place).copied()
+    }
+
+    pub(crate) fn put(&mut self, asset: u32, version: u32, fresh_until: Timestamp) {
+        let copy = Copy { asset, version, fresh_until };
+        match self.copies.binary_search_by_key(&asset, |copy| copy.asset) {
+            Ok(place) => self.copies[place] = copy,
+            Err(place) => self.copies.insert(place, copy),
+        }
+    }
+}
+
+/// A page on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    /// Counts the views of a browser: an answer to an earlier page is nobody's.
+    pub(crate) number: u16,
+    pub(crate) page: usize,
+    pub(crate) began: Timestamp,
+    /// Whether a worker is in control.
+    pub(crate) controlled: bool,
+    /// Whether this visitor has never been here before.
+    pub(crate) first_ever: bool,
+    pub(crate) requests: Vec<Request>,
+    /// Requests without an answer.
+    pub(crate) open: u32,
+    /// Styles without an answer: fonts wait for them.
+    pub(crate) styles_open: u32,
+    pub(crate) fonts: Vec<u32>,
+    pub(crate) loaded: Option<Timestamp>,
+}
+
+/// One of a page's requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    /// The asset; `None` for the document itself.
+    pub(crate) asset: Option<u32>,
+    pub(crate) began: Timestamp,
+    /// Bytes of it that the mesh has delivered.
+    pub(crate) from_mesh: u64,
+    /// Whether the origin has been asked, too.
+    pub(crate) origin_asked: bool,
+    pub(crate) answered: bool,
+}
+
+/// Names a request of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RequestKey {
+    pub(crate) load: u16,
+    pub(crate) place: u16,
+}
+
+/// A connection to the origin over which answers come one after the other, as HTTP/2 sends them where all are of one
+/// priority.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    ready_at: Option<Timestamp>,
+    used_at: Timestamp,
+    window: Window,
+    answers: VecDeque<Answer>,
+    pumping: bool,
+}
+
+/// An answer that the origin is sending, or about to.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    request: RequestKey,
+    ready_at: Timestamp,
+    left: u64,
+}
+
+/// What comes of a turn of [`Connection::pump`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pumped {
+    /// The answer that is complete, and when its last byte is here.
+    pub(crate) complete: Option<(RequestKey, Timestamp)>,
+    /// When there is more to send.
+    pub(crate) again: Option<Timestamp>,
+}
+
+impl Connection {
+    /// Asks for so many bytes, which take the origin `think` to find. Returns when [`pump`](Self::pump) is wanted, if it
+    /// is not going on already.
+    pub(crate) fn ask(
+        &mut self,
+        now: Timestamp,
+        request: RequestKey,
+        bytes: u64,
+        think: Duration,
+        round_trip: Duration,
+    ) -> Option<Timestamp> {
+        let open = self.ready_at.filter(|ready| now < (*ready).max(self.used_at) + KEEP_ALIVE);
+        let ready = open.unwrap_or_else(|| {
+            self.window = Window::default();
+            now + round_trip * SETUP_ROUND_TRIPS
+        });
+        self.ready_at = Some(ready);
+        self.used_at = self.used_at.max(now);
+        let ready_at = ready.max(now) + round_trip / 2 + think;
+        let later = self.answers.iter().rposition(|answer| answer.ready_at <= ready_at).map_or(0, |at| at + 1);
+        // What is being sent is not interrupted.
+        let place = if self.pumping { later.max(1).min(self.answers.len()) } else { later };
+        self.answers.insert(place, Answer { request, ready_at, left: bytes + HEAD_BYTES });
+        (!std::mem::replace(&mut self.pumping, true)).then_some(ready_at)
+    }
+
+    /// Sends the next part of what is asked for.
+    pub(crate) fn pump(&mut self, now: Timestamp, down: &mut Lane, round_trip: Duration, rate: u64) -> Pumped {
+        let Some(answer) = self.answers.front_mut() else {
+            self.pumping = false;
+            return Pumped::default();
+        };
+        if answer.ready_at > now {
+            return Pumped { complete: None, again: Some(answer.ready_at) };
+        }
+        let chunk = answer.left.min(CHUNK_BYTES);
+        answer.left -= chunk;
+        let pace = self.window.pace(chunk, round_trip).max(transmission(chunk, rate));
+        let here = down.carry(now + pace + round_trip / 2, chunk);
+        self.used_at = here;
+        let complete = (answer.left == 0).then_some((answer.request, here));
+        if complete.is_some() {
+            self.answers.pop_front();
+        }
+        let next = self.answers.front().map(|next| next.ready_at.max(now + pace).max(here - QUEUE - round_trip / 2));
+        self.pumping = next.is_some();
+        Pumped { complete, again: next }
+    }
+
+    /// An answer is not needed any more: what has not been sent of it is not sent.
+    pub(crate) fn cancel(&mut self, request: RequestKey) {
+        self.answers.retain(|answer| answer.request != request);
+    }
+
+    /// The page has gone: nothing more is wanted.
+    pub(crate) fn abandon(&mut self) {
+        self.answers.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+    fn run(connection: &mut Connection, mut next: Option<Timestamp>) -> Vec<(u16, u64)> {
+        let mut down = Lane::new(10_000_000);
+        let mut done = Vec::new();
+        while let Some(now) = next {
+            let pumped = connection.pump(now, &mut down, ROUND_TRIP, u64::MAX);
+            done.extend(pumped.complete.map(|(request, at)| (request.place, at.as_micros() / 1000)));
+            next = pumped.again;
+        }
+        done
+    }
+
+    #[test]
+    fn a_cold_connection_takes_three_round_trips_more_than_a_warm_one() {
+        let mut connection = Connection::default();
+        let key = |place| RequestKey { load: 0, place };
+        let first = connection.ask(Timestamp::ZERO, key(0), 1_000, Duration::ZERO, ROUND_TRIP);
+        let cold = run(&mut connection, first);
+        assert!((400..420).contains(&cold[0].1), "{cold:?}");
+        let start = Timestamp::from_millis(1_000);
+        let second = connection.ask(start, key(1), 1_000, Duration::ZERO, ROUND_TRIP);
+        let warm = run(&mut connection, second);
+        assert!((1_100..1_110).contains(&warm[0].1), "{warm:?}");
+        let third = connection.ask(Timestamp::from_millis(90_000), key(2), 1_000, Duration::ZERO, ROUND_TRIP);
+        assert!(run(&mut connection, third)[0].1 >= 90_400, "an idle connection was closed");
+    }
+
+    #[test]
+    fn answers_come_in_turn_and_large_ones_take_slow_start_s_round_trips() {
+        let mut connection = Connection::default();
+        let start = connection.ask(Timestamp::ZERO, RequestKey { load: 0, place: 0 }, 1_000_000, Duration::ZERO, ROUND_TRIP);
+        connection.ask(Timestamp::ZERO, RequestKey { load: 0, place: 1 }, 1_000, Duration::ZERO, ROUND_TRIP);
+        let done = run(&mut connection, start);
+        assert_eq!([done[0].0, done[1].0], [0, 1]);
+        assert!((700..1_500).contains(&done[0].1), "{done:?}");
+    }
+
+    #[test]
+    fn a_cache_keeps_the_last_copy() {
+        let mut cache = HttpCache::default();
+        cache.put(7, 1, Timestamp::ZERO);
+        cache.put(7, 2, Timestamp::from_millis(1));
+        assert_eq!(cache.get(7).map(|copy| copy.version), Some(2));
+        assert!(cache.get(8).is_none());
+    }
+}

@@ -1,0 +1,108 @@
+//! What can happen in the simulated world.
+
+use edgeweave_coordinator::io::{Fetched, SessionId};
+use edgeweave_protocol::message::{ToNode, ToPeer};
+use edgeweave_protocol::{PeerId, Reason};
+
+use crate::browser::RequestKey;
+use crate::content::Token;
+use crate::queue::Fingerprint;
+use crate::slab::Key;
+
+/// The arms of the experiment: the same visits without the mesh, and with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arm {
+    Holdout,
+    Mesh,
+}
+
+/// Names an engine: the visitor at whose browser it runs, and which of that browser's pages began it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EngineKey {
+    pub(crate) visitor: Key,
+    pub(crate) load: u16,
+}
+
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A visitor comes: the next entry of the plan.
+    Visit,
+    /// The visitor goes to the next page, or leaves.
+    NextView { visitor: Key },
+    /// The origin sends the next part of what a browser asked for.
+    Pump { visitor: Key, arm: Arm },
+    /// The last byte of the origin's answer is here.
+    Answered { visitor: Key, arm: Arm, request: RequestKey },
+    /// The browser has answered by itself, from its HTTP cache or the secondary cache.
+    AnsweredLocally { visitor: Key, arm: Arm, request: RequestKey },
+    /// The worker looks at a request.
+    Dispatch { visitor: Key, request: RequestKey },
+    /// The page part starts an engine.
+    EngineStarts(EngineKey),
+    /// The engine's deadline has come.
+    Tick(EngineKey),
+    /// The engine's WebSocket is open.
+    SocketOpened(EngineKey),
+    /// A message from the node arrives.
+    PeerHears(EngineKey, Box<ToPeer>),
+    /// A message from an engine arrives at the node.
+    NodeHears { session: SessionId, message: Box<ToNode> },
+    /// The node notices that a WebSocket is closed.
+    NodeLoses { session: SessionId },
+    /// The origin's answer to the node arrives.
+    NodeFetched { url: Box<str>, outcome: Box<Result<Fetched, Reason>> },
+    /// The coordinator's deadline has come.
+    NodeTick,
+    /// The channel between two engines is open on both sides.
+    ChannelOpens(EngineKey, EngineKey),
+    /// An engine notices that the other side closed the channel.
+    ChannelCloses(EngineKey, PeerId),
+    /// A piece has left the sender's access link.
+    PieceLeaves(EngineKey, PeerId, Box<Piece>),
+    /// A frame arrives.
+    FrameArrives(EngineKey, PeerId, Box<Frame>),
+}
+
+/// A piece on its way out.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) transfer: u32,
+    pub(crate) frame: Frame,
+}
+
+/// A message on a channel.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) header: Vec<u8>,
+    /// A piece's payload and its length.
+    pub(crate) payload: Option<(Token, u32)>,
+}
+
+impl Fingerprint for Event {
+    fn fingerprint(&self) -> u64 {
+        let engine = |kind: u64, key: &EngineKey| kind << 56 ^ key.visitor.number() << 12 ^ u64::from(key.load);
+        let browser = |kind: u64, visitor: &Key, request: &RequestKey| {
+            kind << 56 ^ visitor.number() << 20 ^ u64::from(request.load) << 10 ^ u64::from(request.place)
+        };
+        match self {
+            Self::Visit => 1 << 56,
+            Self::NextView { visitor } => 2 << 56 ^ visitor.number(),
+            Self::Pump { visitor, arm } => 3 << 56 ^ visitor.number() << 1 ^ *arm as u64,
+            Self::Answered { visitor, arm, request } => browser(4 + *arm as u64, visitor, request),
+            Self::AnsweredLocally { visitor, arm, request } => browser(6 + *arm as u64, visitor, request),
+            Self::Dispatch { visitor, request } => browser(8, visitor, request),
+            Self::EngineStarts(key) => engine(9, key),
+            Self::Tick(key) => engine(10, key),
+            Self::SocketOpened(key) => engine(11, key),
+            Self::PeerHears(key, _) => engine(12, key),
+            Self::NodeHears { session, .. } => 13 << 56 ^ u64::from(*session),
+            Self::NodeLoses { session } => 14 << 56 ^ u64::from(*session),
+            Self::NodeFetched { url, .. } => 15 << 56 ^ url.len() as u64,
+            Self::NodeTick => 16 << 56,
+            Self::ChannelOpens(a, b) => engine(17, a) ^ engine(0, b).rotate_left(17),
+            Self::ChannelCloses(key, peer) => engine(18, key) ^ peer.0,
+            Self::PieceLeaves(key, peer, piece) => engine(19, key) ^ peer.0 ^ u64::from(piece.transfer) << 32,
+            Self::FrameArrives(key, peer, frame) => engine(20, key) ^ peer.0 ^ (frame.header.len() as u64) << 32,
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What is counted: bytes by source in both arms, page loads, and what an oracle would have needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use edgeweave_protocol::report::{Report, Sources};
+use edgeweave_protocol::{Reason, Timestamp};
+use serde::Serialize;
+
+use crate::event::Arm;
+use crate::origin::{Origin, is_public, mesh_lifetime};
+use crate::world::site::Site;
+
+/// Counters of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) visitors: u64,
+    pub(crate) page_views: u64,
+    pub(crate) engines: u64,
+    pub(crate) inputs: u64,
+    pub(crate) channels: u64,
+    pub(crate) hedges: u64,
+    holdout: ArmFigures,
+    mesh: ArmFigures,
+    /// Of requests under a worker's control, in the mesh arm.
+    cache: u64,
+    peers: u64,
+    replicated: u64,
+    replicated_used: u64,
+    node_fetched: u64,
+    oracle: Oracle,
+    fallbacks: BTreeMap<Reason, u64>,
+    dismissed: BTreeMap<Reason, u64>,
+    networks: BTreeSet<usize>,
+    countries: BTreeSet<usize>,
+    uploads: Vec<u64>,
+}
+
+/// What one arm asked of the origin, and how long its pages took.
+#[derive(Debug, Default)]
+struct ArmFigures {
+    /// All bytes from the origin, and those of requests under a worker's control.
+    origin: u64,
+    origin_controlled: u64,
+    /// In microseconds.
+    loads: Vec<u32>,
+    first_loads: Vec<u32>,
+}
+
+/// The least that the origin must send: each version of an asset once in each of its freshness lifetimes, and whatever
+/// is not for everybody each time.
+#[derive(Debug, Default)]
+struct Oracle {
+    all: OracleArm,
+    controlled: OracleArm,
+}
+
+#[derive(Debug, Default)]
+struct OracleArm {
+    bytes: u64,
+    fresh_until: BTreeMap<(u32, u32), Timestamp>,
+}
+
+impl OracleArm {
+    fn asked(&mut self, now: Timestamp, site: &Site, asset: Option<u32>, bytes: u64) {
+        let public = asset.filter(|asset| is_public(site.assets[*asset as usize].caching));
+        let Some(asset) = public else { return self.bytes += bytes };
+        let version = Origin::content(now, site, asset, None).version;
+        let until = self.fresh_until.entry((asset, version)).or_default();
+        if *until <= now {
+            // What it holds of that version it need only have confirmed.
+            let is_new = *until == Timestamp::ZERO;
+            *until = now + mesh_lifetime(site.assets[asset as usize].caching);
+            if is_new {
+                self.bytes += u64::from(site.assets[asset as usize].bytes);
+            }
+        }
+    }
+}
+
+/// A request to the origin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// The asset; `None` for a document.
+    pub(crate) asset: Option<u32>,
+    /// Whether the page was under a worker's control, and so the mesh could have answered.
+    pub(crate) controlled: bool,
+    /// Bytes of content that were asked for.
+    pub(crate) bytes: u64,
+}
+
+impl Figures {
+    fn arm(&mut self, arm: Arm) -> &mut ArmFigures {
+        match arm {
+            Arm::Holdout => &mut self.holdout,
+            Arm::Mesh => &mut self.mesh,
+        }
+    }
+
+    /// A browser has asked the origin.
+    pub(crate) fn asked(&mut self, arm: Arm, now: Timestamp, site: &Site, asked: Asked) {
+        let Asked { asset, controlled, bytes } = asked;
+        let controlled = controlled && asset.is_some();
+        let figures = self.arm(arm);
+        figures.origin += bytes;
+        if controlled {
+            figures.origin_controlled += bytes;
+        }
+        if arm == Arm::Holdout {
+            self.oracle.all.asked(now, site, asset, bytes);
+            if controlled {
+                self.oracle.controlled.asked(now, site, asset, bytes);
+            }
+        }
+    }
+
+    /// A page has loaded.
+    pub(crate) fn loaded(&mut self, arm: Arm, took: Duration, first_ever: bool) {
+        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let figures = self.arm(arm);
+        figures.loads.push(took);
+        if first_ever {
+            figures.first_loads.push(took);
+        }
+    }
+
+    pub(crate) fn served_from_cache(&mut self, bytes: u64) {
+        self.cache += bytes;
+    }
+
+    pub(crate) fn served_by_peers(&mut self, bytes: u64) {
+        self.peers += bytes;
+    }
+
+    pub(crate) fn fetched_by_node(&mut self, bytes: u64) {
+        self.node_fetched += bytes;
+    }
+
+    pub(crate) fn fell_back(&mut self, reason: Reason) {
+        *self.fallbacks.entry(reason).or_default() += 1;
+    }
+
+    pub(crate) fn dismissed(&mut self, reason: Reason) {
+        *self.dismissed.entry(reason).or_default() += 1;
+    }
+
+    pub(crate) fn seen(&mut self, network: usize, country: usize) {
+        self.networks.insert(network);
+        self.countries.insert(country);
+    }
+
+    pub(crate) fn uploaded(&mut self, visitor: u32, bytes: u64) {
+        let place = visitor as usize;
+        if self.uploads.len() <= place {
+            self.uploads.resize(place + 1, 0);
+        }
+        self.uploads[place] += bytes;
+    }
+
+    /// A client reports what it has not told before.
+    pub(crate) fn reported(&mut self, report: &Report) {
+        self.replicated += report.traffic.replicated;
+        self.replicated_used += report.traffic.replicated_used;
+    }
+
+    /// Bytes that the mesh has kept off the origin, the node's own fetches taken off.
+    pub(crate) fn offloaded(&self) -> u64 {
+        self.holdout.origin.saturating_sub(self.mesh.origin + self.node_fetched)
+    }
+
+    /// Everything that was counted, as it is shown.
+    pub(crate) fn summary(&mut self) -> Summary {
+        let (holdout, mesh) = (&mut self.holdout, &mut self.mesh);
+        let share = |holdout: u64, mesh: u64| 1.0 - mesh as f64 / holdout.max(1) as f64;
+        self.uploads.retain(|bytes| *bytes > 0);
+        self.uploads.sort_unstable();
+        Summary {
+            networks: self.networks.len(),
+            countries: self.countries.len(),
+            visitors: self.visitors,
+            page_views: self.page_views,
+            bytes: Sources { cache: self.cache, peers: self.peers, supernode: 0, origin: mesh.origin },
+            holdout_origin_bytes: holdout.origin,
+            node_fetched_bytes: self.node_fetched,
+            replicated_bytes: self.replicated,
+            replicated_unused_bytes: self.replicated.saturating_sub(self.replicated_used),
+            offload: share(holdout.origin_controlled, mesh.origin_controlled + self.node_fetched),
+            offload_all: share(holdout.origin, mesh.origin + self.node_fetched),
+            oracle_offload: share(holdout.origin_controlled, self.oracle.controlled.bytes),
+            oracle_offload_all: share(holdout.origin, self.oracle.all.bytes),
+            page_load: Arms { holdout: Loads::of(&mut holdout.loads), mesh: Loads::of(&mut mesh.loads) },
+            first_visit: Arms {
+                holdout: Loads::of(&mut holdout.first_loads),
+                mesh: Loads::of(&mut mesh.first_loads),
+            },
+            uploads: Uploads::of(&self.uploads),
+            channels: self.channels,
+            hedges: self.hedges,
+            fallbacks: self.fallbacks.clone(),
+            dismissed: self.dismissed.clone(),
+        }
+    }
+}
+
+/// Both arms' figures.
+#[derive(Clone, Debug, Serialize)]
+pub struct Arms<T> {
+    /// Without the mesh.
+    pub holdout: T,
+    /// With it.
+    pub mesh: T,
+}
+
+/// How long pages took to load.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Loads {
+    /// Page views.
+    pub n: usize,
+    /// The mean, in milliseconds.
+    pub mean_ms: f64,
+    /// The median, in milliseconds.
+    pub p50_ms: f64,
+    /// What 95 of 100 do not exceed, in milliseconds.
+    pub p95_ms: f64,
+}
+
+impl Loads {
+    fn of(loads: &mut [u32]) -> Self {
+        loads.sort_unstable();
+        let ms = |us: u32| f64::from(us) / 1000.0;
+        let sum: u64 = loads.iter().map(|us| u64::from(*us)).sum();
+        Self {
+            n: loads.len(),
+            mean_ms: sum as f64 / 1000.0 / loads.len().max(1) as f64,
+            p50_ms: quantile(loads, 50).map_or(0.0, ms),
+            p95_ms: quantile(loads, 95).map_or(0.0, ms),
+        }
+    }
+}
+
+/// What visitors gave.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Uploads {
+    /// Visitors who gave something.
+    pub visitors: usize,
+    /// Their mean, in bytes.
+    pub mean_bytes: u64,
+    /// What 95 of 100 of them do not exceed, in bytes.
+    pub p95_bytes: u64,
+    /// The most, in bytes.
+    pub largest_bytes: u64,
+}
+
+impl Uploads {
+    /// Of sorted figures.
+    fn of(uploads: &[u64]) -> Self {
+        Self {
+            visitors: uploads.len(),
+            mean_bytes: uploads.iter().sum::<u64>() / uploads.len().max(1) as u64,
+            p95_bytes: quantile(uploads, 95).unwrap_or(0),
+            largest_bytes: uploads.last().copied().unwrap_or(0),
+        }
+    }
+}
+
+/// The nearest rank of sorted figures.
+fn quantile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
+/// Everything that was counted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Networks that visitors came from.
+    pub networks: usize,
+    /// Countries that they came from.
+    pub countries: usize,
+    /// People.
+    pub visitors: u64,
+    /// Pages that they looked at, each once without the mesh and once with it.
+    pub page_views: u64,
+    /// Bytes by source in the mesh arm.
+    pub bytes: Sources,
+    /// Bytes from the origin in the other arm.
+    pub holdout_origin_bytes: u64,
+    /// Bytes that the node itself fetched; they count as the mesh's.
+    pub node_fetched_bytes: u64,
+    /// Bytes that browsers fetched ahead from peers for their next pages.
+    pub replicated_bytes: u64,
+    /// Those that no page has used.
+    pub replicated_unused_bytes: u64,
+    /// The share of the holdout's origin bytes that the mesh arm did not fetch, of requests under a worker's control.
+    pub offload: f64,
+    /// The same of all requests.
+    pub offload_all: f64,
+    /// What an oracle would have reached.
+    pub oracle_offload: f64,
+    /// The same of all requests.
+    pub oracle_offload_all: f64,
+    /// Page loads.
+    pub page_load: Arms<Loads>,
+    /// Those of visitors who had never been there.
+    pub first_visit: Arms<Loads>,
+    /// What visitors gave.
+    pub uploads: Uploads,
+    /// Channels that opened.
+    pub channels: u64,
+    /// Requests for which the origin was started beside the mesh.
+    pub hedges: u64,
+    /// Why requests went to the origin after all.
+    pub fallbacks: BTreeMap<Reason, u64>,
+    /// Why the node ended sessions.
+    pub dismissed: BTreeMap<Reason, u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_the_nearest_rank() {
+        assert_eq!(quantile(&[1, 2, 3, 4], 50), Some(2));
+        assert_eq!(quantile(&[1, 2, 3, 4], 95), Some(4));
+        assert_eq!(quantile::<u8>(&[], 95), None);
+    }
+}

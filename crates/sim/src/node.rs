@@ -1,0 +1,144 @@
+//! The node's body: it carries messages between the coordinator and the engines, and fetches from the origin.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use edgeweave_coordinator::io::{Fetched, Input, Output, SessionId, Setup};
+use edgeweave_coordinator::Coordinator;
+use edgeweave_protocol::message::{ToNode, ToPeer};
+use edgeweave_protocol::{Reason, SiteId, Timestamp};
+
+use crate::dice::Dice;
+use crate::event::{EngineKey, Event};
+use crate::origin::ORIGIN;
+use crate::scenario::Scenario;
+use crate::simulation::{Simulation, UNIX_MS};
+
+/// The site's name.
+#[expect(clippy::expect_used, reason = "the name is one")]
+pub(crate) static SITE: LazyLock<SiteId> = LazyLock::new(|| "site".parse().expect("a site's name"));
+
+/// The stream of the coordinator's seed.
+const COORDINATOR: u64 = 0xc0;
+
+/// From the node to the origin and back: they are in one data centre.
+const TO_ORIGIN: Duration = Duration::from_millis(2);
+
+/// What the node fetches over, in bytes a second.
+const FETCH_RATE: u64 = 125_000_000;
+
+/// A node.
+pub(crate) struct Node {
+    coordinator: Coordinator,
+    /// Whose each session is; `None` for one that has hung up.
+    sessions: Vec<Option<EngineKey>>,
+    free: Vec<SessionId>,
+    tick_at: Option<Timestamp>,
+}
+
+impl Node {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let setup = Setup {
+            site: SITE.clone(),
+            origins: vec![ORIGIN.into()],
+            policy: scenario.policy.clone(),
+            admission: scenario.admission.clone(),
+            introductions: scenario.introductions,
+            seed: Dice::new(scenario.seed, &[COORDINATOR]).u64(),
+            unix_ms: UNIX_MS,
+        };
+        Self {
+            coordinator: Coordinator::new(Timestamp::ZERO, setup),
+            sessions: Vec::new(),
+            free: Vec::new(),
+            tick_at: None,
+        }
+    }
+
+    /// Gives an engine's connection a number.
+    pub(crate) fn open(&mut self, engine: EngineKey) -> SessionId {
+        let session = self.free.pop().unwrap_or_else(|| {
+            self.sessions.push(None);
+            self.sessions.len() as SessionId - 1
+        });
+        self.sessions[session as usize] = Some(engine);
+        session
+    }
+
+    /// The engine has closed its connection; the node has yet to notice.
+    pub(crate) fn hang_up(&mut self, session: SessionId) {
+        if let Some(engine) = self.sessions.get_mut(session as usize) {
+            *engine = None;
+        }
+    }
+}
+
+impl Simulation {
+    pub(crate) fn node_hears(&mut self, session: SessionId, message: ToNode) {
+        self.tell_node(Input::Message { session, message });
+    }
+
+    pub(crate) fn node_loses(&mut self, session: SessionId) {
+        self.tell_node(Input::Closed { session });
+        self.node.free.push(session);
+    }
+
+    pub(crate) fn node_fetched(&mut self, url: Box<str>, outcome: Result<Fetched, Reason>) {
+        self.tell_node(Input::Fetched { url, outcome });
+    }
+
+    pub(crate) fn node_tick(&mut self) {
+        if self.node.tick_at.is_some_and(|at| at <= self.now()) {
+            self.node.tick_at = None;
+            self.tell_node(Input::Tick);
+        }
+    }
+
+    /// Tells the coordinator something, and does what it says.
+    pub(crate) fn tell_node(&mut self, input: Input) {
+        let now = self.now();
+        self.node.coordinator.handle_input(now, input);
+        while let Some(output) = self.node.coordinator.poll_output() {
+            self.act_for_node(output);
+        }
+        if let Some(at) = self.node.coordinator.poll_timeout()
+            && self.node.tick_at.is_none_or(|planned| at < planned)
+        {
+            self.node.tick_at = Some(at);
+            self.queue.plan(at, Event::NodeTick);
+        }
+    }
+
+    fn act_for_node(&mut self, output: Output) {
+        let now = self.now();
+        match output {
+            Output::Send { session, message } => self.send_to_peer(session, message),
+            Output::Close { session, reason } => {
+                self.figures.dismissed(reason);
+                let engine = self.node.sessions.get_mut(session as usize).and_then(Option::take);
+                if let Some(engine) = engine {
+                    self.socket_closes(engine);
+                    self.node.free.push(session);
+                }
+            }
+            Output::Fetch { url, validators, .. } => {
+                let outcome = self.origin.answer(now, &self.site, &url, &validators);
+                let bytes = outcome
+                    .as_ref()
+                    .ok()
+                    .and_then(|fetched| fetched.content.as_ref())
+                    .map_or(0, |content| content.size);
+                self.figures.fetched_by_node(bytes);
+                let at = now + TO_ORIGIN + crate::link::transmission(bytes, FETCH_RATE);
+                self.queue.plan(at, Event::NodeFetched { url, outcome: Box::new(outcome) });
+            }
+        }
+    }
+
+    fn send_to_peer(&mut self, session: SessionId, message: ToPeer) {
+        let Some(engine) = self.node.sessions.get(session as usize).copied().flatten() else { return };
+        let Some(visitor) = self.visitors.get(engine.visitor) else { return };
+        let at = self.now() + self.round_trip_to_origin(visitor) / 2;
+        self.queue.plan(at, Event::PeerHears(engine, Box::new(message)));
+    }
+}

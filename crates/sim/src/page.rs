@@ -1,0 +1,219 @@
+//! Pages load: the document, what it needs, and when all of it is there. It is the same in both arms, but for who
+//! answers.
+
+use std::time::Duration;
+
+use edgeweave_engine::io::FetchedResource;
+
+use crate::browser::{Load, Request, RequestKey};
+use crate::event::{Arm, Event};
+use crate::figures::Asked;
+use crate::origin::{self, Origin};
+use crate::simulation::Simulation;
+use crate::slab::Key;
+use crate::world::site::AssetKind;
+
+/// What a desktop computer takes for an answer from its HTTP cache.
+const CACHE_ANSWER: Duration = Duration::from_millis(2);
+
+/// What the origin takes to find a file.
+const STATIC_THINK: Duration = Duration::from_millis(2);
+
+impl Simulation {
+    pub(crate) fn begin_page(&mut self, key: Key, arm: Arm, page: usize, first_ever: bool) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let controlled = visitor.client.kept.installed && visitor.person.device.service_worker;
+        let browser = visitor.browser_mut(arm);
+        browser.load =
+            Load { number: browser.load.number + 1, page, began: now, controlled, first_ever, ..Load::default() };
+        self.request(key, arm, None);
+    }
+
+    /// The page asks for something.
+    fn request(&mut self, key: Key, arm: Arm, asset: Option<u32>) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &mut visitor.browser_mut(arm).load;
+        let place = load.requests.len() as u16;
+        load.requests.push(Request { asset, began: now, from_mesh: 0, origin_asked: false, answered: false });
+        load.open += 1;
+        let request = RequestKey { load: load.number, place };
+        // A worker is never in the way of documents.
+        if arm == Arm::Mesh && load.controlled && asset.is_some() {
+            self.ask_worker(key, request);
+        } else {
+            self.ask_browser(key, arm, request);
+        }
+    }
+
+    /// The browser's own way: its HTTP cache, and then the origin.
+    pub(crate) fn ask_browser(&mut self, key: Key, arm: Arm, request: RequestKey) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get(key) else { return };
+        let round_trip = self.round_trip_to_origin(visitor);
+        let slowness = visitor.person.device.slowness;
+        let number = visitor.planned.visitor;
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let browser = visitor.browser_mut(arm);
+        let page = browser.load.page;
+        let Some(asked) = browser.load.requests.get_mut(usize::from(request.place)) else { return };
+        if browser.load.number != request.load || asked.answered || std::mem::replace(&mut asked.origin_asked, true) {
+            return;
+        }
+        let (asset, controlled) = (asked.asset, browser.load.controlled);
+        let (bytes, think) = match asset {
+            None => {
+                let document = &self.site.pages[page];
+                (u64::from(document.html_bytes), Duration::from_micros(document.think_us))
+            }
+            Some(asset) => {
+                let copy = browser.http_cache.get(asset);
+                if copy.is_some_and(|copy| now < copy.fresh_until) {
+                    let took = CACHE_ANSWER.mul_f64(slowness);
+                    self.queue.plan(now + took, Event::AnsweredLocally { visitor: key, arm, request });
+                    if arm == Arm::Mesh {
+                        // Nothing came over the network.
+                        self.fetched(key, FetchedResource {
+                            url: self.origin.url(asset).into(),
+                            bytes: 0,
+                            first_byte_ms: 0,
+                            total_ms: took.as_millis() as u32,
+                            controlled,
+                        });
+                    }
+                    return;
+                }
+                let content = Origin::content(now, &self.site, asset, Some(number));
+                let unchanged = copy.is_some_and(|copy| copy.version == content.version);
+                let size = u64::from(self.site.assets[asset as usize].bytes);
+                // What the mesh has delivered is not asked for again.
+                (if unchanged { 0 } else { size - asked.from_mesh.min(size) }, STATIC_THINK)
+            }
+        };
+        if let Some(at) = browser.connection.ask(now, request, bytes, think, round_trip) {
+            self.queue.plan(at, Event::Pump { visitor: key, arm });
+        }
+        let asked = Asked { asset, controlled, bytes };
+        self.figures.asked(arm, now, &self.site, asked);
+    }
+
+    pub(crate) fn pump(&mut self, key: Key, arm: Arm) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get(key) else { return };
+        let round_trip = self.round_trip_to_origin(visitor);
+        let rate = self.scenario.origin_bytes_per_s;
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let browser = visitor.browser_mut(arm);
+        let pumped = browser.connection.pump(now, &mut browser.down, round_trip, rate);
+        if let Some((request, at)) = pumped.complete {
+            self.queue.plan(at, Event::Answered { visitor: key, arm, request });
+        }
+        if let Some(at) = pumped.again {
+            self.queue.plan(at, Event::Pump { visitor: key, arm });
+        }
+    }
+
+    /// The origin has answered: the browser keeps a copy, and the client hears what it took.
+    pub(crate) fn answered_by_origin(&mut self, key: Key, arm: Arm, request: RequestKey) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let browser = visitor.browser_mut(arm);
+        if browser.load.number != request.load {
+            return;
+        }
+        let Some(asked) = browser.load.requests.get(usize::from(request.place)).copied() else { return };
+        if let Some(asset) = asked.asset {
+            let model = &self.site.assets[asset as usize];
+            if let Some(lifetime) = origin::browser_lifetime(model.caching) {
+                let version = Origin::content(now, &self.site, asset, None).version;
+                browser.http_cache.put(asset, version, now + lifetime);
+            }
+            if arm == Arm::Mesh && !asked.answered {
+                let took = now.since(asked.began).as_millis() as u32;
+                let transfer = model.bytes / (self.scenario.origin_bytes_per_s / 1000).max(1) as u32;
+                let resource = FetchedResource {
+                    url: self.origin.url(asset).into(),
+                    bytes: u64::from(model.bytes),
+                    first_byte_ms: took.saturating_sub(transfer),
+                    total_ms: took,
+                    controlled: browser.load.controlled,
+                };
+                self.fetched(key, resource);
+            }
+        }
+        self.answered(key, arm, request);
+    }
+
+    /// A request has its answer, from whoever it is.
+    pub(crate) fn answered(&mut self, key: Key, arm: Arm, request: RequestKey) {
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &mut visitor.browser_mut(arm).load;
+        let Some(asked) = load.requests.get_mut(usize::from(request.place)) else { return };
+        if load.number != request.load || std::mem::replace(&mut asked.answered, true) {
+            return;
+        }
+        let (asset, page) = (asked.asset, load.page);
+        load.open -= 1;
+        match asset {
+            None => self.discover(key, arm, page),
+            Some(asset) if self.site.assets[asset as usize].kind == AssetKind::Style => {
+                load.styles_open -= 1;
+                if load.styles_open == 0 {
+                    let fonts = std::mem::take(&mut load.fonts);
+                    fonts.into_iter().for_each(|font| self.request(key, arm, Some(font)));
+                }
+            }
+            Some(_) => {}
+        }
+        self.check_loaded(key, arm);
+    }
+
+    /// The document is here: what it names is asked for, in its order, and fonts when the styles are here.
+    fn discover(&mut self, key: Key, arm: Arm, page: usize) {
+        let assets = self.site.pages[page].assets.clone();
+        let kind = |site: &crate::world::site::Site, asset: u32| site.assets[asset as usize].kind;
+        let (fonts, others): (Vec<u32>, Vec<u32>) =
+            assets.into_iter().partition(|asset| kind(&self.site, *asset) == AssetKind::Font);
+        let styles = others.iter().filter(|asset| kind(&self.site, **asset) == AssetKind::Style).count() as u32;
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &mut visitor.browser_mut(arm).load;
+        load.styles_open = styles;
+        let at_once = if styles > 0 {
+            load.fonts = fonts;
+            Vec::new()
+        } else {
+            fonts
+        };
+        others.into_iter().chain(at_once).for_each(|asset| self.request(key, arm, Some(asset)));
+    }
+
+    fn check_loaded(&mut self, key: Key, arm: Arm) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &mut visitor.browser_mut(arm).load;
+        if load.open > 0 || !load.fonts.is_empty() || load.loaded.is_some() {
+            return;
+        }
+        load.loaded = Some(now);
+        let (took, first_ever) = (now.since(load.began), load.first_ever);
+        self.figures.loaded(arm, took, first_ever);
+        if arm == Arm::Mesh {
+            self.page_loaded(key);
+        }
+    }
+
+    /// The visitor does not look at the page any more. What had not loaded by then took at least so long.
+    pub(crate) fn end_page(&mut self, key: Key, arm: Arm) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let browser = visitor.browser_mut(arm);
+        browser.connection.abandon();
+        let load = &mut browser.load;
+        if load.number > 0 && load.loaded.is_none() {
+            load.loaded = Some(now);
+            let (took, first_ever) = (now.since(load.began), load.first_ever);
+            self.figures.loaded(arm, took, first_ever);
+        }
+    }
+}

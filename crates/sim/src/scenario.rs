@@ -1,0 +1,103 @@
+//! What is simulated, as a file or as flags say it.
+
+use edgeweave_coordinator::{AdmissionRules, Introductions};
+use edgeweave_protocol::policy::Policy;
+use serde::{Deserialize, Serialize};
+
+use crate::world::site::SiteModel;
+
+/// A scenario. Every key has a default; `docs/simulation.md` says where the defaults come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scenario {
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// Networks (autonomous systems) that visitors come from.
+    pub networks: usize,
+    /// Countries that the networks are in.
+    pub countries: usize,
+    /// People who come to the site.
+    pub visitors: u32,
+    /// Days over which they come.
+    pub days: f64,
+    /// The simulation ends when so many bytes have been kept off the origin; zero lets it go to the end of its days.
+    pub until_offloaded_bytes: u64,
+    /// Where the origin and the node are, as an ISO 3166 code; where most visitors are, if it is none of the countries
+    /// that they come from.
+    pub origin_country: String,
+    /// The most that the origin sends to one visitor, in bytes a second.
+    pub origin_bytes_per_s: u64,
+    /// The site.
+    pub site: SiteModel,
+    /// The site's policy.
+    pub policy: Policy,
+    /// What the node admits.
+    pub admission: AdmissionRules,
+    /// How the node chooses whom a peer is introduced to.
+    pub introductions: Introductions,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            networks: 500,
+            countries: 50,
+            visitors: 200_000,
+            days: 7.0,
+            until_offloaded_bytes: 0,
+            origin_country: "US".into(),
+            origin_bytes_per_s: 2_500_000,
+            site: SiteModel::default(),
+            policy: Policy::default(),
+            admission: AdmissionRules::default(),
+            introductions: Introductions::default(),
+        }
+    }
+}
+
+/// A scenario that cannot be simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// A file that is not a scenario.
+    #[error("{0}")]
+    Unreadable(#[from] toml::de::Error),
+    /// A key with a value that means nothing.
+    #[error("{key}: {problem}")]
+    Meaningless {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with its value, and what would be right.
+        problem: String,
+    },
+}
+
+impl Scenario {
+    /// Reads a scenario and looks at all of it.
+    ///
+    /// # Errors
+    /// When it is not TOML of the documented keys, or a value means nothing.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text)?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// Whether every value means something.
+    ///
+    /// # Errors
+    /// Names the first key whose value does not.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        let wrong = |key, problem: &str| Err(ScenarioError::Meaningless { key, problem: problem.into() });
+        if self.visitors == 0 {
+            return wrong("visitors", "at least 1 is needed");
+        }
+        if !(self.days > 0.0 && self.days <= 366.0) {
+            return wrong("days", "more than 0 and at most 366 are possible");
+        }
+        if self.origin_bytes_per_s == 0 {
+            return wrong("origin_bytes_per_s", "the origin must send something");
+        }
+        self.site.check().or_else(|(key, problem)| wrong(key, problem))
+    }
+}

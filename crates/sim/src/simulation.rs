@@ -1,0 +1,204 @@
+//! The simulated world: everything that there is, and who deals with each event.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edgeweave_protocol::{PeerId, Timestamp};
+
+use crate::browser::Browser;
+use crate::dice::Dice;
+use crate::event::{Arm, EngineKey, Event};
+use crate::figures::Figures;
+use crate::laws::Laws;
+use crate::node::Node;
+use crate::origin::Origin;
+use crate::plan::{self, Planned};
+use crate::queue::Queue;
+use crate::scenario::{Scenario, ScenarioError};
+use crate::slab::{Key, Slab};
+use crate::visitor::{Client, Remains, Visitor};
+use crate::world::World;
+use crate::world::site::Site;
+
+/// The wall clock at the start, in milliseconds since 1970: a Monday, 00:00 UTC.
+pub(crate) const UNIX_MS: u64 = 1_799_971_200_000;
+
+/// Networks are in the order of their visitors.
+const LARGEST_NETWORK: usize = 0;
+
+/// How long a visitor takes for a page to come, before it is looked at: visits are planned without knowing that.
+const EXPECTED_LOAD: Duration = Duration::from_secs(2);
+
+/// The simulated world.
+pub(crate) struct Simulation {
+    pub(crate) scenario: Scenario,
+    pub(crate) world: World,
+    pub(crate) site: Site,
+    pub(crate) origin: Origin,
+    /// A network in the origin's country.
+    pub(crate) origin_network: usize,
+    pub(crate) queue: Queue<Event>,
+    pub(crate) visitors: Slab<Visitor>,
+    pub(crate) node: Node,
+    /// Which engine has which identity.
+    pub(crate) peers: BTreeMap<PeerId, EngineKey>,
+    pub(crate) figures: Figures,
+    pub(crate) laws: Laws,
+    pub(crate) dice: Dice,
+    plan: Vec<Planned>,
+    next_visit: usize,
+    remains: BTreeMap<u32, Remains>,
+}
+
+impl Simulation {
+    pub(crate) fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
+        scenario.check()?;
+        let world = World::new(scenario.networks, scenario.countries).map_err(|error| {
+            ScenarioError::Meaningless { key: "networks", problem: error.to_string() }
+        })?;
+        let site = Site::new(&scenario.site, scenario.seed);
+        let country = world.countries.iter().position(|country| country.code == scenario.origin_country.as_bytes());
+        let origin_network = world
+            .networks
+            .iter()
+            .position(|network| Some(network.country) == country)
+            .unwrap_or(LARGEST_NETWORK);
+        let plan = plan::draw(&world, &site, scenario.seed, scenario.visitors, scenario.days);
+        let mut simulation = Self {
+            origin: Origin::new(&site, UNIX_MS),
+            origin_network,
+            queue: Queue::new(),
+            visitors: Slab::new(),
+            node: Node::new(&scenario),
+            peers: BTreeMap::new(),
+            figures: Figures::default(),
+            laws: Laws::default(),
+            dice: Dice::new(scenario.seed, &[0xd1ce]),
+            plan,
+            next_visit: 0,
+            remains: BTreeMap::new(),
+            scenario,
+            world,
+            site,
+        };
+        simulation.plan_visit();
+        Ok(simulation)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.queue.now()
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        UNIX_MS + self.now().as_micros() / 1000
+    }
+
+    /// Lets the next event happen; false when there is none.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some(event) = self.queue.take() else { return false };
+        match event {
+            Event::Visit => self.visit(),
+            Event::NextView { visitor } => self.next_view(visitor),
+            Event::Pump { visitor, arm } => self.pump(visitor, arm),
+            Event::Answered { visitor, arm, request } => self.answered_by_origin(visitor, arm, request),
+            Event::AnsweredLocally { visitor, arm, request } => self.answered(visitor, arm, request),
+            Event::Dispatch { visitor, request } => self.dispatch(visitor, request),
+            Event::EngineStarts(key) => self.engine_starts(key),
+            Event::Tick(key) => self.tick(key),
+            Event::SocketOpened(key) => self.socket_opened(key),
+            Event::PeerHears(key, message) => self.peer_hears(key, *message),
+            Event::NodeHears { session, message } => self.node_hears(session, *message),
+            Event::NodeLoses { session } => self.node_loses(session),
+            Event::NodeFetched { url, outcome } => self.node_fetched(url, *outcome),
+            Event::NodeTick => self.node_tick(),
+            Event::ChannelOpens(a, b) => self.channel_opens(a, b),
+            Event::ChannelCloses(key, peer) => self.channel_closes(key, peer),
+            Event::PieceLeaves(key, peer, piece) => self.piece_leaves(key, peer, *piece),
+            Event::FrameArrives(key, peer, frame) => self.frame_arrives(key, peer, *frame),
+        }
+        true
+    }
+
+    /// How much of the plan has come, from 0 to 1.
+    pub(crate) fn progress(&self) -> f64 {
+        self.next_visit as f64 / self.plan.len().max(1) as f64
+    }
+
+    fn plan_visit(&mut self) {
+        if let Some(planned) = self.plan.get(self.next_visit) {
+            self.queue.plan(planned.at, Event::Visit);
+        }
+    }
+
+    fn visit(&mut self) {
+        let Some(planned) = self.plan.get(self.next_visit).copied() else { return };
+        self.next_visit += 1;
+        self.plan_visit();
+        let (seed, days) = (self.scenario.seed, self.scenario.days);
+        let person = self.world.draw_person(seed, planned.visitor.into());
+        let sessions = plan::sessions(&self.world, &self.site, seed, planned.visitor, days);
+        let Some(session) = sessions.into_iter().nth(planned.session.into()) else { return };
+        if planned.session == 0 {
+            self.figures.visitors += 1;
+        }
+        self.figures.seen(person.network, person.country);
+        let remains = self.remains.remove(&planned.visitor).unwrap_or_default();
+        let visitor = Visitor {
+            holdout: Browser::new(&person.access, remains.holdout),
+            mesh: Browser::new(&person.access, remains.mesh),
+            client: Client { kept: remains.kept, ..Client::default() },
+            planned,
+            person,
+            session,
+            next_view: 0,
+        };
+        let key = self.visitors.insert(visitor);
+        self.next_view(key);
+    }
+
+    /// The visitor leaves the page, and goes to the next or away.
+    fn next_view(&mut self, key: Key) {
+        self.leave_page(key);
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let Some(view) = visitor.session.views.get(visitor.next_view) else { return self.leave_site(key) };
+        let (page, dwell) = (view.page, Duration::from_micros(view.dwell_us));
+        let first_ever = visitor.planned.session == 0 && visitor.next_view == 0;
+        visitor.next_view += 1;
+        self.queue.plan(now + EXPECTED_LOAD + dwell, Event::NextView { visitor: key });
+        self.figures.page_views += 1;
+        self.begin_page(key, Arm::Holdout, page, first_ever);
+        self.begin_page(key, Arm::Mesh, page, first_ever);
+    }
+
+    fn leave_page(&mut self, key: Key) {
+        self.end_page(key, Arm::Holdout);
+        self.end_page(key, Arm::Mesh);
+        self.engine_stops(key);
+    }
+
+    fn leave_site(&mut self, key: Key) {
+        let Some(visitor) = self.visitors.remove(key) else { return };
+        if visitor.planned.returns {
+            let remains = Remains {
+                holdout: visitor.holdout.http_cache,
+                mesh: visitor.mesh.http_cache,
+                kept: visitor.client.kept,
+            };
+            self.remains.insert(visitor.planned.visitor, remains);
+        }
+    }
+
+    /// From a visitor to the origin and the node, and back.
+    pub(crate) fn round_trip_to_origin(&self, visitor: &Visitor) -> Duration {
+        let edge = self.world.round_trip_us(visitor.person.network, self.origin_network);
+        Duration::from_micros(2 * visitor.person.access.latency_us + edge)
+    }
+
+    /// From one visitor to another, and back.
+    pub(crate) fn round_trip_between(&self, a: &Visitor, b: &Visitor) -> Duration {
+        let edge = self.world.round_trip_us(a.person.network, b.person.network);
+        Duration::from_micros(2 * (a.person.access.latency_us + b.person.access.latency_us) + edge)
+    }
+}

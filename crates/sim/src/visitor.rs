@@ -1,0 +1,157 @@
+//! A visitor who is on the site, in both arms of the experiment, and what remains when the visitor leaves.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use edgeweave_engine::{Engine, Input};
+use edgeweave_engine::io::FetchedResource;
+use edgeweave_protocol::{Digest, PeerId, Timestamp};
+
+use crate::browser::{Browser, HttpCache, RequestKey};
+use crate::content::Token;
+use crate::event::{Arm, EngineKey};
+use crate::link::Window;
+use crate::plan::Planned;
+use crate::world::Person;
+use crate::world::visits::Session;
+
+/// Somebody who looks at pages now.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    pub(crate) planned: Planned,
+    pub(crate) person: Person,
+    pub(crate) session: Session,
+    /// The next of the session's views.
+    pub(crate) next_view: usize,
+    pub(crate) holdout: Browser,
+    pub(crate) mesh: Browser,
+    pub(crate) client: Client,
+}
+
+impl Visitor {
+    pub(crate) fn browser_mut(&mut self, arm: Arm) -> &mut Browser {
+        match arm {
+            Arm::Holdout => &mut self.holdout,
+            Arm::Mesh => &mut self.mesh,
+        }
+    }
+}
+
+/// Our client in the visitor's browser: the worker, what is stored, and the page part while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    pub(crate) kept: Kept,
+    /// Until when the worker runs if nothing more is asked of it.
+    pub(crate) worker_until: Timestamp,
+    /// Until when purges are known to arrive, unless there is a session.
+    pub(crate) confirmed_until: Timestamp,
+    /// Requests that wait for an engine to take them.
+    pub(crate) waiting: Vec<RequestKey>,
+    /// What the browser fetched by its own means and no engine has heard of.
+    pub(crate) fetched: Vec<FetchedResource>,
+    /// What an engine has to be told, and there was none.
+    pub(crate) untold: Vec<Input>,
+    /// Whether an engine is about to start.
+    pub(crate) starting: bool,
+    pub(crate) page_part: Option<PagePart>,
+}
+
+/// What outlives a page, and a visit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// Whether the worker is installed.
+    pub(crate) installed: bool,
+    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) stored: BTreeSet<(Digest, u32)>,
+    pub(crate) shelf: Rc<Shelf>,
+}
+
+/// What the worker knows, by asset.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    pub(crate) patience_ms: u32,
+    /// Sorted by asset.
+    pub(crate) assets: Vec<(u32, Shelved)>,
+}
+
+/// What the worker knows of an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shelved {
+    Admitted,
+    Held { hash: Digest, fresh_until_ms: u64 },
+}
+
+impl Shelf {
+    pub(crate) fn get(&self, asset: u32) -> Option<Shelved> {
+        let place = self.assets.binary_search_by_key(&asset, |(asset, _)| *asset).ok()?;
+        self.assets.get(place).map(|(_, shelved)| *shelved)
+    }
+}
+
+/// The page part: an engine and what its body keeps for it.
+#[derive(Debug)]
+pub(crate) struct PagePart {
+    pub(crate) key: EngineKey,
+    pub(crate) engine: Engine,
+    pub(crate) session: Option<u32>,
+    pub(crate) connected: bool,
+    pub(crate) peer: Option<PeerId>,
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) payloads: Payloads,
+    pub(crate) tick_at: Option<Timestamp>,
+}
+
+impl PagePart {
+    pub(crate) fn channel(&mut self, peer: PeerId) -> Option<&mut Channel> {
+        self.channels.iter_mut().find(|channel| channel.peer == peer)
+    }
+}
+
+/// A peer connection as one side sees it.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) peer: PeerId,
+    pub(crate) other: EngineKey,
+    pub(crate) offers: bool,
+    pub(crate) open: bool,
+    pub(crate) window: Window,
+    /// When the last frame that was sent arrives: they arrive in order.
+    pub(crate) last_arrival: Timestamp,
+}
+
+/// Payloads by handle.
+#[derive(Debug, Default)]
+pub(crate) struct Payloads {
+    tokens: Vec<Option<Token>>,
+    kept: usize,
+}
+
+impl Payloads {
+    pub(crate) fn keep(&mut self, token: Token) -> u32 {
+        self.tokens.push(Some(token));
+        self.kept += 1;
+        self.tokens.len() as u32 - 1
+    }
+
+    pub(crate) fn get(&self, handle: u32) -> Option<Token> {
+        self.tokens.get(handle as usize).copied().flatten()
+    }
+
+    pub(crate) fn release(&mut self, handle: u32) {
+        if self.tokens.get_mut(handle as usize).and_then(Option::take).is_some() {
+            self.kept -= 1;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kept
+    }
+}
+
+/// What a visitor who comes again finds: the HTTP cache of each arm, and what the client kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remains {
+    pub(crate) holdout: HttpCache,
+    pub(crate) mesh: HttpCache,
+    pub(crate) kept: Kept,
+}

@@ -1,0 +1,147 @@
+//! The worker part of the client: what it answers by itself, what it asks the engine, and what it leaves to the browser.
+//! It does what `client/src/worker` does.
+
+use std::time::Duration;
+
+use edgeweave_engine::Input;
+use edgeweave_engine::io::FetchedResource;
+use edgeweave_protocol::Timestamp;
+
+use crate::browser::RequestKey;
+use crate::event::{Arm, EngineKey, Event};
+use crate::simulation::Simulation;
+use crate::slab::Key;
+use crate::visitor::Shelved;
+
+/// A worker that has nothing to do is stopped after so long, as Chromium does.
+const WORKER_IDLE: Duration = Duration::from_secs(30);
+
+/// What a desktop's worker takes to look at a request, and to answer from the secondary cache.
+const WORKER_LOOKS: Duration = Duration::from_micros(300);
+const SECONDARY_CACHE: Duration = Duration::from_millis(4);
+
+/// A page that has loaded is idle after so long, and a desktop takes so long to start an engine.
+const IDLE_AFTER_LOAD: Duration = Duration::from_millis(200);
+const ENGINE_START: Duration = Duration::from_millis(60);
+
+/// The client's files, which a visitor's first page loads when it is idle, in bytes on the wire (`cargo xtask size`).
+const CLIENT_BYTES: u64 = 56_000;
+
+/// For so long after the last session a purge may have been missed by no more than this.
+pub(crate) const CONFIRMED: Duration = Duration::from_secs(5);
+
+/// Resources that the page part tells an engine at most.
+const FETCHED_MOST: usize = 500;
+
+impl Simulation {
+    /// A page under a worker's control asks for something.
+    pub(crate) fn ask_worker(&mut self, key: Key, request: RequestKey) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let device = &visitor.person.device;
+        // Where it is stopped, its start is waited for by all that is asked meanwhile.
+        let starts = if now >= visitor.client.worker_until { device.worker_start_us } else { 0 };
+        let ready = now + Duration::from_micros(starts);
+        let ready = ready.max(visitor.client.worker_until - WORKER_IDLE);
+        visitor.client.worker_until = ready + WORKER_IDLE;
+        let at = ready.max(now) + WORKER_LOOKS.mul_f64(device.slowness);
+        self.queue.plan(at, Event::Dispatch { visitor: key, request });
+    }
+
+    /// The worker looks at a request.
+    pub(crate) fn dispatch(&mut self, key: Key, request: RequestKey) {
+        let (now, unix_ms) = (self.now(), self.unix_ms());
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &visitor.mesh.load;
+        let Some(asked) = load.requests.get(usize::from(request.place)).filter(|_| load.number == request.load) else {
+            return;
+        };
+        let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked) else { return };
+        let shelf = visitor.client.kept.shelf.clone();
+        let slowness = visitor.person.device.slowness;
+        let connected = visitor.client.page_part.as_ref().is_some_and(|part| part.connected);
+        let confirmed = connected || now < visitor.client.confirmed_until;
+        match shelf.get(asset) {
+            None => self.ask_browser(key, Arm::Mesh, request),
+            Some(Shelved::Held { hash, fresh_until_ms }) if confirmed && unix_ms < fresh_until_ms => {
+                self.laws.served(now, &self.site, asset, hash);
+                self.figures.served_from_cache(u64::from(self.site.assets[asset as usize].bytes));
+                let at = now + SECONDARY_CACHE.mul_f64(slowness);
+                self.queue.plan(at, Event::AnsweredLocally { visitor: key, arm: Arm::Mesh, request });
+                let url = self.origin.url(asset).into();
+                let bytes = u64::from(self.site.assets[asset as usize].bytes);
+                self.tell_or_keep(key, Input::CacheServed { url, bytes });
+            }
+            Some(_) if visitor.client.page_part.is_some() => self.ask_engine(key, request, asset),
+            Some(_) if shelf.patience_ms > 0 => {
+                // It waits for an engine, but not for long.
+                if visitor.client.waiting.contains(&request) {
+                    visitor.client.waiting.retain(|waiting| *waiting != request);
+                    return self.ask_browser(key, Arm::Mesh, request);
+                }
+                visitor.client.waiting.push(request);
+                let patience = Duration::from_millis(shelf.patience_ms.into());
+                self.queue.plan(now + patience, Event::Dispatch { visitor: key, request });
+                self.want_engine(key, Duration::ZERO);
+            }
+            Some(_) => self.ask_browser(key, Arm::Mesh, request),
+        }
+    }
+
+    pub(crate) fn ask_engine(&mut self, key: Key, request: RequestKey, asset: u32) {
+        let id = u32::from(request.load) << 16 | u32::from(request.place);
+        self.laws.asked(self.queue.now(), key, id);
+        let url = self.origin.url(asset).into();
+        self.tell(key, Input::Request { id, url, range: None, rescue: false });
+    }
+
+    /// The page has loaded: when it is idle, the page part starts, and on a first visit the worker is installed.
+    pub(crate) fn page_loaded(&mut self, key: Key) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        if !visitor.person.device.service_worker {
+            return;
+        }
+        let mut wait = IDLE_AFTER_LOAD;
+        if !std::mem::replace(&mut visitor.client.kept.installed, true) {
+            wait += visitor.mesh.down.carry(now, CLIENT_BYTES).since(now);
+        }
+        self.want_engine(key, wait);
+    }
+
+    fn want_engine(&mut self, key: Key, after: Duration) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        if visitor.client.page_part.is_some() || std::mem::replace(&mut visitor.client.starting, true) {
+            return;
+        }
+        let at = now + after + ENGINE_START.mul_f64(visitor.person.device.slowness);
+        let load = visitor.mesh.load.number;
+        self.queue.plan(at, Event::EngineStarts(EngineKey { visitor: key, load }));
+    }
+
+    /// The browser fetched something by its own means.
+    pub(crate) fn fetched(&mut self, key: Key, resource: FetchedResource) {
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        if visitor.client.page_part.is_some() {
+            self.tell(key, Input::Fetched { resources: vec![resource] });
+        } else if visitor.client.fetched.len() < FETCHED_MOST {
+            visitor.client.fetched.push(resource);
+        }
+    }
+
+    /// Tells the engine, or the next one when there is none.
+    fn tell_or_keep(&mut self, key: Key, input: Input) {
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        if visitor.client.page_part.is_some() {
+            self.tell(key, input);
+        } else if visitor.client.untold.len() < FETCHED_MOST {
+            visitor.client.untold.push(input);
+        }
+    }
+}
+
+/// Until when an answer from the secondary cache is confirmed after a session.
+pub(crate) fn confirmed_until(now: Timestamp) -> Timestamp {
+    now + CONFIRMED
+}
