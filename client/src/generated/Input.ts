@@ -61,7 +61,27 @@ url: string,
 /**
  * Bytes served.
  */
-bytes: number, } } | { "peer_signal": { 
+bytes: number, } } | { "supernode_served": { 
+/**
+ * The content's name.
+ */
+hash: Digest, 
+/**
+ * Bytes served: the content's size.
+ */
+bytes: number, 
+/**
+ * Milliseconds until the first byte.
+ */
+first_byte_ms: number, 
+/**
+ * Milliseconds until the last byte.
+ */
+total_ms: number, 
+/**
+ * Whether the secondary cache holds all of it now.
+ */
+stored: boolean, } } | { "peer_signal": { 
 /**
  * The other side.
  */

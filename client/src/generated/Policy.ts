@@ -56,6 +56,11 @@ replicate_bytes_per_page: number,
  */
 hedge: boolean, 
 /**
+ * The node gives the contents of admitted assets over HTTP, by their names: `GET /asset/{hash}`. The node says so
+ * itself; it is no choice of the site's.
+ */
+supernode: boolean, 
+/**
  * Removes candidates with private or `.local` addresses from session descriptions before they are used.
  */
 strip_local_candidates: boolean, };

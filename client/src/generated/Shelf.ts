@@ -15,10 +15,10 @@ patience_ms: number,
  */
 rescue_patience_ms: number, 
 /**
- * Assets that are held whole.
+ * Milliseconds for which it waits for the supernode's first byte; zero where the origin is as quick.
  */
-held: Array<ShelfAsset>, 
+supernode_ms: number, 
 /**
- * URLs of admitted assets that are not held whole.
+ * Everything that is admitted.
  */
-admitted: Array<string>, };
+assets: Array<ShelfAsset>, };

@@ -2,7 +2,7 @@
 import type { Digest } from "./Digest";
 
 /**
- * An asset that the secondary cache holds whole.
+ * An admitted asset.
  */
 export type ShelfAsset = { 
 /**
@@ -24,4 +24,8 @@ fresh_until_ms: number,
 /**
  * The response headers.
  */
-headers: Array<[string, string]>, };
+headers: Array<[string, string]>, 
+/**
+ * Whether the secondary cache holds it whole.
+ */
+held: boolean, };

@@ -47,7 +47,7 @@ export const heldSegment: Codec<HeldSegment> = struct<HeldSegment>({ hash: diges
 
 export const prefer: Codec<Prefer> = oneOf<Prefer>("speed offload");
 
-export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 6291456), hedge: or(flag, true), strip_local_candidates: or(flag, false) });
+export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 6291456), hedge: or(flag, true), supernode: or(flag, false), strip_local_candidates: or(flag, false) });
 
 export const manifestVersion: Codec<ManifestVersion> = struct<ManifestVersion>({ epoch: u32, number: u32 });
 
@@ -85,6 +85,7 @@ export const input: Codec<Input> = variants<Input>({
   consumed: struct({ id: u32, bytes: u32 }),
   fetched: struct({ resources: list(fetchedResource) }),
   cache_served: struct({ url: text, bytes: u64 }),
+  supernode_served: struct({ hash: digest, bytes: u64, first_byte_ms: u32, total_ms: u32, stored: flag }),
   peer_signal: struct({ peer: peerId, signal: signal }),
   peer_opened: struct({ peer: peerId }),
   peer_closed: struct({ peer: peerId, reason: reason }),
@@ -122,9 +123,9 @@ export const toNode: Codec<ToNode> = variants<ToNode>({
   viewed: struct({ page: text, from: option(text), assets: assetSet }),
 });
 
-export const shelfAsset: Codec<ShelfAsset> = struct<ShelfAsset>({ url: text, hash: digest, size: u64, fresh_until_ms: u64, headers: list(pair(text)) });
+export const shelfAsset: Codec<ShelfAsset> = struct<ShelfAsset>({ url: text, hash: digest, size: u64, fresh_until_ms: u64, headers: list(pair(text)), held: flag });
 
-export const shelf: Codec<Shelf> = struct<Shelf>({ patience_ms: u32, rescue_patience_ms: u32, held: list(shelfAsset), admitted: list(text) });
+export const shelf: Codec<Shelf> = struct<Shelf>({ patience_ms: u32, rescue_patience_ms: u32, supernode_ms: u32, assets: list(shelfAsset) });
 
 export const sources: Codec<Sources> = struct<Sources>({ cache: u64, peers: u64, supernode: u64, origin: u64 });
 

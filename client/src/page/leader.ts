@@ -84,6 +84,9 @@ export async function lead(
     } else if ("fetched" in message) {
       answered.add(message.fetched.url);
       handle({ fetched: { resources: [message.fetched] } });
+    } else if ("supernode" in message) {
+      answered.add(message.supernode.url);
+      handle({ supernode_served: message.supernode.served });
     } else if ("cached" in message) {
       answered.add(message.cached.url);
       handle({ cache_served: message.cached });
@@ -168,7 +171,7 @@ export async function lead(
     link.send({ shelf });
     later(store.keepShelf(JSON.stringify(shelf)));
     // What is admitted no more goes by the worker, and the browser's word on it counts again.
-    const urls = new Set([...shelf.admitted, ...shelf.held.map(({ url }) => url)]);
+    const urls = new Set(shelf.assets.map(({ url }) => url));
     for (const url of answered) if (!urls.has(url)) answered.delete(url);
   }
 

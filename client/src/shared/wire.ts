@@ -1,6 +1,7 @@
 import type { ByteRange } from "../generated/ByteRange";
 import type { Event } from "../generated/Event";
 import type { FetchedResource } from "../generated/FetchedResource";
+import type { Input } from "../generated/Input";
 import type { Output } from "../generated/Output";
 import type { Reason } from "../generated/Reason";
 import type { Shelf } from "../generated/Shelf";
@@ -42,6 +43,7 @@ export type FromWorker =
   | { consumed: { id: number; bytes: number } }
   | { fetched: FetchedResource }
   | { cached: { url: string; bytes: number } }
+  | { supernode: { url: string; served: Extract<Input, { supernode_served: unknown }>["supernode_served"] } }
   | { note: { event: Event; reason: Reason | null; about: string; bytes: number } };
 
 /** Between tabs and the worker, beside any port: the key tells our messages from the site's own. */

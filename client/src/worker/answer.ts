@@ -5,13 +5,15 @@ import { type Asking, fromMesh } from "./mesh";
 import { failed, origin as originOf } from "./origin";
 import { carryOn } from "./rest";
 import { fromCache, type Known } from "./shelf";
+import { fromSupernode } from "./supernode";
 import { MESH_WHOLE_MOST, ORIGIN_WHOLE_MOST, whole } from "./whole";
 
 /** Where speed is preferred, a tab must have taken the request within so long, in milliseconds. */
 const TAKEN_MS = 100;
 
-/** Answers a request for something admitted: from the secondary cache, from the mesh, or from the origin. */
-export async function answer(request: Request, concern: Concern, { shelf }: Known): Promise<Response> {
+/** Answers a request for something admitted: from the secondary cache, from the mesh, from the supernode, or from the origin. */
+export async function answer(request: Request, concern: Concern, known: Known): Promise<Response> {
+  const { shelf } = known;
   const { signal } = request;
   const origin = originOf(request, concern.url);
   const carry = (body: Body) => void carryOn(request, concern.url, body, shelf.rescue_patience_ms).catch(body.fail);
@@ -27,6 +29,10 @@ export async function answer(request: Request, concern: Concern, { shelf }: Know
     const response = held ?? (await askMesh(link, { ...asking, rescue: false, patience: patience || TAKEN_MS }));
     if (response) return response;
   } else tell({ note: { event: "fallback", reason: "no_engine", about: concern.url, bytes: 0 } });
+
+  // A fetch that was begun beside the mesh is further than one that begins now.
+  const near = origin.begun() ? undefined : await fromSupernode(concern, known, signal);
+  if (near) return near;
 
   const response = await origin.answer();
   const answered =

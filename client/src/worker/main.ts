@@ -61,7 +61,7 @@ self.addEventListener("fetch", (event) => {
 
 async function answered(request: Request, concern: Concern): Promise<Response> {
   const known = await shelfLoaded();
-  if (known?.knows(concern.url)) return answer(request, concern, known);
+  if (known?.assets.has(concern.url)) return answer(request, concern, known);
   return fetch(request).catch(() => Response.error());
 }
 

@@ -42,7 +42,12 @@ function origin() {
     answer = resolve;
   });
   const asked = vi.fn(() => answered);
-  return { asked, answer, abandoned: vi.fn(), as: (): Origin => ({ answer: asked, abandon: own.abandoned }) };
+  return {
+    asked,
+    answer,
+    abandoned: vi.fn(),
+    as: (): Origin => ({ answer: asked, begun: () => false, abandon: own.abandoned }),
+  };
 }
 
 let leading: ReturnType<typeof tab>;

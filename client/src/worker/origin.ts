@@ -4,6 +4,8 @@ import { tell } from "./link";
 export interface Origin {
   /** Fetches, or has fetched. It never rejects: what failed is a response that says so. */
   answer(): Promise<Response>;
+  /** Whether it is being fetched. */
+  begun(): boolean;
   /** The answer is not needed any more. */
   abandon(): void;
 }
@@ -27,6 +29,7 @@ export function origin(request: Request, url: string): Origin {
       }
       return answer;
     },
+    begun: () => answer !== undefined,
     abandon() {
       if (!answer) return;
       count(url, -1);

@@ -5,14 +5,14 @@ import { CACHE, SHELF_KEY, segmentKey } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { bytesOf } from "./range";
 
-const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
+/** The bytes of a full segment. */
+export const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
 
 /** What the worker knows of the site's assets. */
 export interface Known {
   shelf: Shelf;
-  held: Map<string, ShelfAsset>;
-  /** Whether an asset is admitted under this URL. */
-  knows(url: string): boolean;
+  /** What is admitted, by its URL. */
+  assets: Map<string, ShelfAsset>;
 }
 
 let known: Known | undefined;
@@ -21,7 +21,7 @@ const loading = load();
 
 /** Whether an asset is, or may be, admitted under this URL: before the storage is read nobody knows. */
 export function mayKnow(url: string): boolean {
-  return known ? known.knows(url) : !loaded;
+  return known ? known.assets.has(url) : !loaded;
 }
 
 /** Waits until what an earlier worker knew has been read. */
@@ -32,9 +32,7 @@ export async function shelfLoaded(): Promise<Known | undefined> {
 
 /** The engine says what may be known from now on. */
 export function setShelf(told: Shelf): void {
-  const held = new Map(told.held.map((asset) => [asset.url, asset]));
-  const admitted = new Set(told.admitted);
-  known = { shelf: told, held, knows: (url) => held.has(url) || admitted.has(url) };
+  known = { shelf: told, assets: new Map(told.assets.map((asset) => [asset.url, asset])) };
 }
 
 async function load(): Promise<void> {
@@ -48,10 +46,17 @@ async function load(): Promise<void> {
   }
 }
 
+/** The headers of an answer of so many bytes. */
+export function headersOf(asset: ShelfAsset, bytes: number): Headers {
+  const headers = new Headers(asset.headers);
+  headers.set("content-length", String(bytes));
+  return headers;
+}
+
 /** Answers from the secondary cache; nothing when the asset is not held whole, or not fresh. */
 export async function fromCache({ url, range }: Concern): Promise<Response | undefined> {
-  const asset = known?.held.get(url);
-  if (!asset || asset.fresh_until_ms <= Date.now()) return undefined;
+  const asset = known?.assets.get(url);
+  if (!asset?.held || asset.fresh_until_ms <= Date.now()) return undefined;
   const wanted = bytesOf(range, asset.size);
   if (!wanted) return undefined;
   const cache = await caches.open(CACHE);
@@ -66,8 +71,7 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   }
   const body = new Blob(parts);
   if (body.size !== wanted.end - wanted.first) return undefined;
-  const headers = new Headers(asset.headers);
-  headers.set("content-length", String(body.size));
+  const headers = headersOf(asset, body.size);
   if (!range) return new Response(body, { headers });
   headers.set("content-range", `bytes ${wanted.first}-${wanted.end - 1}/${asset.size}`);
   return new Response(body, { status: 206, headers });

@@ -76,12 +76,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let wall_s = start.elapsed().as_secs_f64();
     let page_views_per_s = outcome.summary.page_views as f64 / wall_s;
     if options.json {
-        let printed = Printed { outcome: &outcome, wall_s, page_views_per_s, peak_rss_bytes: peak_rss_bytes() };
+        let printed =
+            Printed { outcome: &outcome, wall_s, page_views_per_s, peak_rss_bytes: peak_rss_bytes() };
         let line = serde_json::to_string(&printed).map_err(|error| Failure::other(error.to_string()))?;
         println!("{line}");
     } else {
         println!("{}", table(&outcome));
-        println!("{wall_s:.1} s, {page_views_per_s:.0} page views a second, event hash {}", outcome.event_hash);
+        println!(
+            "{wall_s:.1} s, {page_views_per_s:.0} page views a second, event hash {}",
+            outcome.event_hash
+        );
     }
     if outcome.laws.violations == 0 {
         return Ok(());
@@ -159,7 +163,11 @@ fn table(outcome: &Outcome) -> Table {
     let mut loads = |name: &str, holdout: &Loads, mesh: &Loads| {
         table.add_row([format!("{name}, mean"), ms(holdout.mean_ms), change(mesh.mean_ms, holdout.mean_ms)]);
         table.add_row([format!("{name}, median"), ms(holdout.p50_ms), change(mesh.p50_ms, holdout.p50_ms)]);
-        table.add_row([format!("{name}, 95 of 100"), ms(holdout.p95_ms), change(mesh.p95_ms, holdout.p95_ms)]);
+        table.add_row([
+            format!("{name}, 95 of 100"),
+            ms(holdout.p95_ms),
+            change(mesh.p95_ms, holdout.p95_ms),
+        ]);
     };
     loads("page load", &summary.page_load.holdout, &summary.page_load.mesh);
     loads("first visit", &summary.first_visit.holdout, &summary.first_visit.mesh);
@@ -172,8 +180,16 @@ fn table(outcome: &Outcome) -> Table {
     table.add_row(["from the secondary cache".into(), String::new(), gigabytes(summary.bytes.cache)]);
     table.add_row(["from peers".into(), String::new(), gigabytes(summary.bytes.peers)]);
     let share = |share: f64| format!("{:.1} %", share * 100.0);
-    table.add_row(["offload under control; the oracle's".into(), share(summary.oracle_offload), share(summary.offload)]);
-    table.add_row(["offload of all; the oracle's".into(), share(summary.oracle_offload_all), share(summary.offload_all)]);
+    table.add_row([
+        "offload under control; the oracle's".into(),
+        share(summary.oracle_offload),
+        share(summary.offload),
+    ]);
+    table.add_row([
+        "offload of all; the oracle's".into(),
+        share(summary.oracle_offload_all),
+        share(summary.offload_all),
+    ]);
     table.add_row([
         "laws checked; violated".into(),
         outcome.laws.checks.to_string(),

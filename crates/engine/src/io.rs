@@ -175,6 +175,21 @@ pub enum Input {
         bytes: u64,
     },
 
+    /// The worker answered with a content that it got from the supernode.
+    SupernodeServed {
+        /// The content's name.
+        hash: Digest,
+        /// Bytes served: the content's size.
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        bytes: u64,
+        /// Milliseconds until the first byte.
+        first_byte_ms: u32,
+        /// Milliseconds until the last byte.
+        total_ms: u32,
+        /// Whether the secondary cache holds all of it now.
+        stored: bool,
+    },
+
     /// The local peer connection has something for the other side.
     PeerSignal {
         /// The other side.
@@ -475,13 +490,13 @@ pub struct Shelf {
     pub patience_ms: u32,
     /// Milliseconds for which it waits when the origin has failed.
     pub rescue_patience_ms: u32,
-    /// Assets that are held whole.
-    pub held: Vec<ShelfAsset>,
-    /// URLs of admitted assets that are not held whole.
-    pub admitted: Vec<Box<str>>,
+    /// Milliseconds for which it waits for the supernode's first byte; zero where the origin is as quick.
+    pub supernode_ms: u32,
+    /// Everything that is admitted.
+    pub assets: Vec<ShelfAsset>,
 }
 
-/// An asset that the secondary cache holds whole.
+/// An admitted asset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ShelfAsset {
@@ -497,6 +512,8 @@ pub struct ShelfAsset {
     pub fresh_until_ms: u64,
     /// The response headers.
     pub headers: Headers,
+    /// Whether the secondary cache holds it whole.
+    pub held: bool,
 }
 
 /// Figures for the page's owner: `edgeweave.stats()`.

@@ -35,6 +35,7 @@ mod shelf;
 mod sightings;
 mod sorted;
 mod store;
+mod supernode;
 mod upload;
 mod visit;
 #[cfg(target_arch = "wasm32")]
@@ -89,6 +90,7 @@ pub struct Engine {
     visit: visit::Visit,
     replication: replicate::Replication,
     origin: origin::Origin,
+    supernode: origin::Origin,
     memory: memory::Memory,
 
     traffic: Traffic,
@@ -128,6 +130,7 @@ impl Engine {
             visit: visit::Visit::default(),
             replication: replicate::Replication::default(),
             origin: origin::Origin::default(),
+            supernode: origin::Origin::default(),
             memory: memory::Memory::default(),
             traffic: Traffic::default(),
             reported: Traffic::default(),
@@ -162,6 +165,9 @@ impl Engine {
             Input::Consumed { id, bytes } => self.consumed(now, id, bytes),
             Input::Fetched { resources } => self.fetched(now, resources),
             Input::CacheServed { url, bytes } => self.cache_served(now, &url, bytes),
+            Input::SupernodeServed { hash, bytes, first_byte_ms, total_ms, stored } => {
+                self.supernode_served(now, hash, bytes, (first_byte_ms, total_ms), stored);
+            }
             Input::PeerSignal { peer, signal } => self.out.say(ToNode::Signal { to: peer, signal }),
             Input::PeerOpened { peer } => self.peer_opened(now, peer),
             Input::PeerClosed { peer, reason } => self.peer_closed(now, peer, reason),

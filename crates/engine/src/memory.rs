@@ -16,7 +16,7 @@ use crate::visit::Visit;
 const MAX_KEPT_ASSETS: usize = 2_000;
 
 /// Counts changes of what is kept, or of how: it is the first byte.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Changes are kept after so long at the latest: a page that ends without a word loses no more. One that is left keeps
 /// everything.
@@ -43,6 +43,7 @@ struct Kept<A> {
     month: u32,
     uploaded: u64,
     origin: Origin,
+    supernode: Origin,
     /// What the site's owner had decided: whether a request waits for the session is decided before there is one.
     policy: Policy,
     manifest: Option<ManifestVersion>,
@@ -77,6 +78,7 @@ impl Engine {
             }
         }
         self.origin = kept.origin;
+        self.supernode = kept.supernode;
         self.policy = kept.policy;
         self.memory = Memory {
             visitor: kept.visitor,
@@ -94,6 +96,8 @@ impl Engine {
         if self.memory.visitor_day != day {
             self.memory.visitor_day = day;
             self.memory.visitor = self.rng.u32(..);
+            // One that was found slow is tried again.
+            self.supernode = Origin::default();
         }
         if self.memory.month != month {
             self.memory.month = month;
@@ -112,6 +116,7 @@ impl Engine {
             month: self.memory.month,
             uploaded: self.memory.uploaded,
             origin: self.origin,
+            supernode: self.supernode,
             policy: self.policy.clone(),
             manifest: self.catalogue.version.filter(|_| fits),
             assets: entries().map(|entry| &entry.asset).collect(),

@@ -1,4 +1,4 @@
-//! What this browser has measured of the origin, and what it predicts.
+//! What this browser has measured of the origin, or of the supernode, and what it predicts.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Below so many bytes a transfer says nothing about the rate.
 const MIN_RATE_SAMPLE_BYTES: u64 = 16 * 1024;
 
-/// Smoothed measurements of the origin, as the page's own requests met it. Whole numbers, because they are kept from
+/// Smoothed measurements of a server, as the page's own requests met it. Whole numbers, because they are kept from
 /// page to page.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Origin {

@@ -184,7 +184,8 @@ impl Engine {
     fn lacking(&self, hash: Digest, size: u64) -> impl Iterator<Item = u32> + '_ {
         let capacity = self.policy.cache_bytes;
         let lacks = move |segment: &u32| self.store.wants(hash, *segment, size, capacity);
-        let pieces = move |segment| (segment * SEGMENT_PIECES..piece_count(size)).take(SEGMENT_PIECES as usize);
+        let pieces =
+            move |segment| (segment * SEGMENT_PIECES..piece_count(size)).take(SEGMENT_PIECES as usize);
         (0..segment_count(size)).filter(lacks).flat_map(pieces)
     }
 

@@ -153,7 +153,7 @@ impl Engine {
         let holders = self.holders(now, body.hash);
         let held = self.store.segments(body.hash).is_some();
         let bytes = body.end - body.next;
-        let Some(origin) = self.origin.complete(bytes).filter(|_| !held && !holders.is_empty()) else {
+        let Some(origin) = self.without_peers(bytes).filter(|_| !held && !holders.is_empty()) else {
             return false;
         };
         self.predict_mesh(&holders, bytes) > origin + self.patience()

@@ -1,4 +1,4 @@
-//! What the worker may answer by itself: a snapshot of what is held whole, is fresh, and is admitted.
+//! What the worker may answer by itself: a snapshot of what is admitted, until when it is fresh, and what of it is held.
 
 use std::time::Duration;
 
@@ -21,21 +21,19 @@ impl Engine {
                 Prefer::Offload => self.policy.patience_ms,
             },
             rescue_patience_ms: self.policy.rescue_patience_ms,
-            ..Shelf::default()
+            supernode_ms: self.supernode_patience_ms(),
+            assets: Vec::with_capacity(self.catalogue.len()),
         };
         for entry in self.catalogue.entries() {
             let asset = &entry.asset;
-            if self.store.is_whole(asset.hash, asset.size) {
-                shelf.held.push(ShelfAsset {
-                    url: asset.url.clone(),
-                    hash: asset.hash,
-                    size: asset.size,
-                    fresh_until_ms: self.clock.unix_ms(now) + entry.fresh_until.since(now).as_millis() as u64,
-                    headers: asset.headers.clone(),
-                });
-            } else {
-                shelf.admitted.push(asset.url.clone());
-            }
+            shelf.assets.push(ShelfAsset {
+                url: asset.url.clone(),
+                hash: asset.hash,
+                size: asset.size,
+                fresh_until_ms: self.clock.unix_ms(now) + entry.fresh_until.since(now).as_millis() as u64,
+                headers: asset.headers.clone(),
+                held: self.store.is_whole(asset.hash, asset.size),
+            });
         }
         self.out.push(Output::Shelf(shelf));
         self.persist_due.get_or_insert(now + crate::memory::PERSIST_AFTER);

@@ -64,7 +64,8 @@ impl Store {
 
     /// How many contents are held whole.
     pub(crate) fn whole_count(&self) -> usize {
-        let is_whole = |held: &Held| held.size.is_some_and(|size| held.segments.count() == segment_count(size));
+        let is_whole =
+            |held: &Held| held.size.is_some_and(|size| held.segments.count() == segment_count(size));
         self.held.values().filter(|held| is_whole(held)).count()
     }
 

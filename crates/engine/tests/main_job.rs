@@ -121,11 +121,11 @@ fn a_purge_takes_it_from_everybody() {
     let mut world = world().with_asset(A, 1_000);
     let host = world.arrive(&[A]);
     world.run(SECOND);
-    assert_eq!(world.visitors[host].shelf.held.len(), 1);
+    assert_eq!(world.visitors[host].shelf.assets.iter().filter(|asset| asset.held).count(), 1);
     world.purge(AssetId(0));
     world.run(SECOND);
     assert!(world.visitors[host].storage.is_empty());
-    assert!(world.visitors[host].shelf.held.is_empty());
+    assert!(world.visitors[host].shelf.assets.iter().all(|asset| !asset.held));
     world.request(host, 1, A);
     assert_eq!(world.visitors[host].answers[&1].fallback, Some((Reason::NotAdmitted, 0)));
 }

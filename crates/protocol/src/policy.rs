@@ -49,6 +49,9 @@ pub struct Policy {
     /// The origin is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
     /// stalls.
     pub hedge: bool,
+    /// The node gives the contents of admitted assets over HTTP, by their names: `GET /asset/{hash}`. The node says so
+    /// itself; it is no choice of the site's.
+    pub supernode: bool,
     /// Removes candidates with private or `.local` addresses from session descriptions before they are used.
     pub strip_local_candidates: bool,
 }
@@ -68,6 +71,7 @@ impl Default for Policy {
             min_crowd: 2,
             replicate_bytes_per_page: 6 << 20,
             hedge: true,
+            supernode: false,
             strip_local_candidates: false,
         }
     }

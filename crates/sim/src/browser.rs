@@ -163,7 +163,8 @@ impl Connection {
         self.ready_at = Some(ready);
         self.used_at = self.used_at.max(now);
         let ready_at = ready.max(now) + round_trip / 2 + think;
-        let later = self.answers.iter().rposition(|answer| answer.ready_at <= ready_at).map_or(0, |at| at + 1);
+        let later =
+            self.answers.iter().rposition(|answer| answer.ready_at <= ready_at).map_or(0, |at| at + 1);
         // What is being sent is not interrupted.
         let place = if self.pumping { later.max(1).min(self.answers.len()) } else { later };
         self.answers.insert(place, Answer { request, ready_at, left: bytes + HEAD_BYTES });
@@ -171,7 +172,13 @@ impl Connection {
     }
 
     /// Sends the next part of what is asked for.
-    pub(crate) fn pump(&mut self, now: Timestamp, down: &mut Lane, round_trip: Duration, rate: u64) -> Pumped {
+    pub(crate) fn pump(
+        &mut self,
+        now: Timestamp,
+        down: &mut Lane,
+        round_trip: Duration,
+        rate: u64,
+    ) -> Pumped {
         let Some(answer) = self.answers.front_mut() else {
             self.pumping = false;
             return Pumped::default();
@@ -188,7 +195,8 @@ impl Connection {
         if complete.is_some() {
             self.answers.pop_front();
         }
-        let next = self.answers.front().map(|next| next.ready_at.max(now + pace).max(here - QUEUE - round_trip / 2));
+        let next =
+            self.answers.front().map(|next| next.ready_at.max(now + pace).max(here - QUEUE - round_trip / 2));
         self.pumping = next.is_some();
         Pumped { complete, again: next }
     }
@@ -239,7 +247,13 @@ mod tests {
     #[test]
     fn answers_come_in_turn_and_large_ones_take_slow_start_s_round_trips() {
         let mut connection = Connection::default();
-        let start = connection.ask(Timestamp::ZERO, RequestKey { load: 0, place: 0 }, 1_000_000, Duration::ZERO, ROUND_TRIP);
+        let start = connection.ask(
+            Timestamp::ZERO,
+            RequestKey { load: 0, place: 0 },
+            1_000_000,
+            Duration::ZERO,
+            ROUND_TRIP,
+        );
         connection.ask(Timestamp::ZERO, RequestKey { load: 0, place: 1 }, 1_000, Duration::ZERO, ROUND_TRIP);
         let done = run(&mut connection, start);
         assert_eq!([done[0].0, done[1].0], [0, 1]);

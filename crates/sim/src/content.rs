@@ -1,10 +1,10 @@
 //! Contents without bytes: which version of which asset a payload is a piece of, and whether somebody has tampered
 //! with it. Digests carry that, so that verifying is comparing, as it is with real ones.
 
+use edgeweave_protocol::Digest;
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::limits::{PIECE_BYTES, SEGMENT_PIECES};
 use edgeweave_protocol::manifest::piece_count;
-use edgeweave_protocol::Digest;
 
 /// One version of one asset; of what is not the same for everybody, one visitor's variant of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +34,8 @@ impl Content {
 
     /// The content of a name that [`hash`](Self::hash) made.
     pub(crate) fn of(hash: Digest) -> Self {
-        let word = |at: usize| u32::from_le_bytes([hash.0[at], hash.0[at + 1], hash.0[at + 2], hash.0[at + 3]]);
+        let word =
+            |at: usize| u32::from_le_bytes([hash.0[at], hash.0[at + 1], hash.0[at + 2], hash.0[at + 3]]);
         Self { asset: word(4), version: word(8), made_for: word(12).checked_sub(1) }
     }
 
@@ -47,7 +48,8 @@ impl Content {
         // The first word spreads the digests over their order, as real ones are.
         let spread = (u64::from(self.asset) << 32 | u64::from(self.version) << 8 ^ u64::from(piece))
             .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let words = [(spread >> 32) as u32, self.asset, self.version, made_for, piece, u32::from(corrupt), 0, 0];
+        let words =
+            [(spread >> 32) as u32, self.asset, self.version, made_for, piece, u32::from(corrupt), 0, 0];
         let mut bytes = [0; 32];
         for (bytes, word) in bytes.chunks_exact_mut(4).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());

@@ -80,7 +80,8 @@ pub(crate) struct Frame {
 
 impl Fingerprint for Event {
     fn fingerprint(&self) -> u64 {
-        let engine = |kind: u64, key: &EngineKey| kind << 56 ^ key.visitor.number() << 12 ^ u64::from(key.load);
+        let engine =
+            |kind: u64, key: &EngineKey| kind << 56 ^ key.visitor.number() << 12 ^ u64::from(key.load);
         let browser = |kind: u64, visitor: &Key, request: &RequestKey| {
             kind << 56 ^ visitor.number() << 20 ^ u64::from(request.load) << 10 ^ u64::from(request.place)
         };
@@ -102,7 +103,9 @@ impl Fingerprint for Event {
             Self::ChannelOpens(a, b) => engine(17, a) ^ engine(0, b).rotate_left(17),
             Self::ChannelCloses(key, peer) => engine(18, key) ^ peer.0,
             Self::PieceLeaves(key, peer, piece) => engine(19, key) ^ peer.0 ^ u64::from(piece.transfer) << 32,
-            Self::FrameArrives(key, peer, frame) => engine(20, key) ^ peer.0 ^ (frame.header.len() as u64) << 32,
+            Self::FrameArrives(key, peer, frame) => {
+                engine(20, key) ^ peer.0 ^ (frame.header.len() as u64) << 32
+            }
         }
     }
 }

@@ -148,10 +148,14 @@ impl Laws {
     ) {
         let content = Content::of(hash);
         let tokens: Vec<Option<Token>> = handles.iter().map(|handle| payloads.get(*handle)).collect();
-        let right = tokens.iter().flatten().filter(|token| token.content == content && !token.corrupt).count();
-        self.check(now, Law::OnlyTheOriginsBytes, right == handles.len() && right <= SEGMENT_PIECES as usize, || {
-            format!("{content:?} was stored as {tokens:?}")
-        });
+        let right =
+            tokens.iter().flatten().filter(|token| token.content == content && !token.corrupt).count();
+        self.check(
+            now,
+            Law::OnlyTheOriginsBytes,
+            right == handles.len() && right <= SEGMENT_PIECES as usize,
+            || format!("{content:?} was stored as {tokens:?}"),
+        );
         let public = is_public(site.assets[content.asset as usize].caching) && content.made_for.is_none();
         self.check(now, Law::OnlyPublicBytes, public, || format!("{content:?} was stored"));
     }
@@ -201,7 +205,9 @@ impl Laws {
     /// An engine opens a peer connection.
     pub(crate) fn opened_peer(&mut self, now: Timestamp, visitor: Option<&Visitor>) {
         let may = visitor.is_some_and(|visitor| visitor.person.device.webrtc);
-        self.check(now, Law::TheVisitorsBudget, may, || "a browser without WebRTC opened a connection".into());
+        self.check(now, Law::TheVisitorsBudget, may, || {
+            "a browser without WebRTC opened a connection".into()
+        });
     }
 
     /// An engine has come to its end.
@@ -210,6 +216,8 @@ impl Laws {
             self.open.range((visitor, 0)..=(visitor, u32::MAX)).map(|(key, _)| *key).collect();
         self.check(now, Law::NeverWorse, left.is_empty(), || format!("requests without an answer: {left:?}"));
         left.iter().for_each(|key| _ = self.open.remove(key));
-        self.check(now, Law::Bounded, payloads <= LEFT_MOST, || format!("{payloads} payloads were left behind"));
+        self.check(now, Law::Bounded, payloads <= LEFT_MOST, || {
+            format!("{payloads} payloads were left behind")
+        });
     }
 }

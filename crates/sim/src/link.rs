@@ -21,7 +21,6 @@ impl Lane {
         self.free_at = self.free_at.max(from) + transmission(bytes, self.bytes_per_s);
         self.free_at
     }
-
 }
 
 /// How long so many bytes take at a rate.

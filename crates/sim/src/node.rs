@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use edgeweave_coordinator::io::{Fetched, Input, Output, SessionId, Setup};
 use edgeweave_coordinator::Coordinator;
+use edgeweave_coordinator::io::{Fetched, Input, Output, SessionId, Setup};
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::{Reason, SiteId, Timestamp};
 

@@ -62,7 +62,13 @@ impl Origin {
     }
 
     /// What it answers to the node, which asks without cookies.
-    pub(crate) fn answer(&self, now: Timestamp, site: &Site, url: &str, validators: &Headers) -> Result<Fetched, Reason> {
+    pub(crate) fn answer(
+        &self,
+        now: Timestamp,
+        site: &Site,
+        url: &str,
+        validators: &Headers,
+    ) -> Result<Fetched, Reason> {
         let Some(asset) = Self::asset(url).filter(|asset| (*asset as usize) < site.assets.len()) else {
             return Ok(Fetched { status: 404, headers: Vec::new(), content: None });
         };
@@ -80,7 +86,8 @@ impl Origin {
     }
 
     fn headers(&self, now: Timestamp, model: &AssetModel, etag: &str) -> Headers {
-        let mut headers: Headers = vec![("content-type".into(), media_type(model).into()), ("etag".into(), etag.into())];
+        let mut headers: Headers =
+            vec![("content-type".into(), media_type(model).into()), ("etag".into(), etag.into())];
         let control = match model.caching {
             Caching::Immutable => Some(format!("public, max-age={}, immutable", FOREVER.as_secs())),
             Caching::MaxAge { seconds } => Some(format!("public, max-age={seconds}")),

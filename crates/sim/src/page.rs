@@ -25,8 +25,14 @@ impl Simulation {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let controlled = visitor.client.kept.installed && visitor.person.device.service_worker;
         let browser = visitor.browser_mut(arm);
-        browser.load =
-            Load { number: browser.load.number + 1, page, began: now, controlled, first_ever, ..Load::default() };
+        browser.load = Load {
+            number: browser.load.number + 1,
+            page,
+            began: now,
+            controlled,
+            first_ever,
+            ..Load::default()
+        };
         self.request(key, arm, None);
     }
 
@@ -58,7 +64,10 @@ impl Simulation {
         let browser = visitor.browser_mut(arm);
         let page = browser.load.page;
         let Some(asked) = browser.load.requests.get_mut(usize::from(request.place)) else { return };
-        if browser.load.number != request.load || asked.answered || std::mem::replace(&mut asked.origin_asked, true) {
+        if browser.load.number != request.load
+            || asked.answered
+            || std::mem::replace(&mut asked.origin_asked, true)
+        {
             return;
         }
         let (asset, controlled) = (asked.asset, browser.load.controlled);
@@ -74,13 +83,16 @@ impl Simulation {
                     self.queue.plan(now + took, Event::AnsweredLocally { visitor: key, arm, request });
                     if arm == Arm::Mesh {
                         // Nothing came over the network.
-                        self.fetched(key, FetchedResource {
-                            url: self.origin.url(asset).into(),
-                            bytes: 0,
-                            first_byte_ms: 0,
-                            total_ms: took.as_millis() as u32,
-                            controlled,
-                        });
+                        self.fetched(
+                            key,
+                            FetchedResource {
+                                url: self.origin.url(asset).into(),
+                                bytes: 0,
+                                first_byte_ms: 0,
+                                total_ms: took.as_millis() as u32,
+                                controlled,
+                            },
+                        );
                     }
                     return;
                 }
@@ -175,7 +187,8 @@ impl Simulation {
         let kind = |site: &crate::world::site::Site, asset: u32| site.assets[asset as usize].kind;
         let (fonts, others): (Vec<u32>, Vec<u32>) =
             assets.into_iter().partition(|asset| kind(&self.site, *asset) == AssetKind::Font);
-        let styles = others.iter().filter(|asset| kind(&self.site, **asset) == AssetKind::Style).count() as u32;
+        let styles =
+            others.iter().filter(|asset| kind(&self.site, **asset) == AssetKind::Style).count() as u32;
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &mut visitor.browser_mut(arm).load;
         load.styles_open = styles;

@@ -56,7 +56,8 @@ impl Simulation {
         };
         let client = &mut visitor.client;
         client.starting = false;
-        let held = client.kept.stored.iter().map(|(hash, segment)| HeldSegment { hash: *hash, segment: *segment });
+        let held =
+            client.kept.stored.iter().map(|(hash, segment)| HeldSegment { hash: *hash, segment: *segment });
         let setup = Setup {
             site: SITE.clone(),
             release: "simulated".into(),
@@ -129,7 +130,11 @@ impl Simulation {
         if let Some(part) = self.part(key) {
             part.session = Some(session);
         }
-        self.tell_node(edgeweave_coordinator::Input::Opened { session, place, stun: vec!["stun:node".into()] });
+        self.tell_node(edgeweave_coordinator::Input::Opened {
+            session,
+            place,
+            stun: vec!["stun:node".into()],
+        });
         self.tell(key.visitor, Input::SocketOpened);
     }
 
@@ -174,7 +179,10 @@ impl Simulation {
     pub(crate) fn channel_opens(&mut self, a: EngineKey, b: EngineKey) {
         let ends = [(a, b), (b, a)].map(|(here, there)| {
             let part = self.part(here)?;
-            part.channels.iter().find(|channel| channel.other == there && !channel.open).map(|channel| channel.peer)
+            part.channels
+                .iter()
+                .find(|channel| channel.other == there && !channel.open)
+                .map(|channel| channel.peer)
         });
         let [Some(peer_of_a), Some(peer_of_b)] = ends else { return };
         self.figures.channels += 1;
@@ -200,7 +208,9 @@ impl Simulation {
         let now = self.now();
         let Piece { transfer, frame } = piece;
         let Some(part) = self.part(key) else { return };
-        let Some((here, other)) = part.peer.zip(part.channel(peer).map(|channel| channel.other)) else { return };
+        let Some((here, other)) = part.peer.zip(part.channel(peer).map(|channel| channel.other)) else {
+            return;
+        };
         let bytes = frame.payload.map_or(0, |(_, len)| u64::from(len)) + FRAME_OVERHEAD;
         let Some(latency) = self.latency(key.visitor, other.visitor) else { return };
         if let Some(receiver) = self.visitors.get_mut(other.visitor) {
@@ -220,7 +230,12 @@ impl Simulation {
         self.tell(key.visitor, Input::Frame { peer: from, header: frame.header, payload });
     }
 
-    fn in_order(&mut self, key: EngineKey, peer: PeerId, at: edgeweave_protocol::Timestamp) -> edgeweave_protocol::Timestamp {
+    fn in_order(
+        &mut self,
+        key: EngineKey,
+        peer: PeerId,
+        at: edgeweave_protocol::Timestamp,
+    ) -> edgeweave_protocol::Timestamp {
         let Some(channel) = self.part(key).and_then(|part| part.channel(peer)) else { return at };
         channel.last_arrival = channel.last_arrival.max(at);
         channel.last_arrival
@@ -336,7 +351,8 @@ impl Simulation {
             }
             Output::Adopt { asset, url, size } => self.adopt(key, part, asset, &url, size, inputs),
             Output::Load { hash, piece, segment, offset, len } => {
-                let there = self.visitors.get(key).is_some_and(|it| it.client.kept.stored.contains(&(hash, segment)));
+                let there =
+                    self.visitors.get(key).is_some_and(|it| it.client.kept.stored.contains(&(hash, segment)));
                 let token = Token::stored(hash, segment, offset);
                 let payload = there.then(|| Payload { handle: part.payloads.keep(token), len });
                 inputs.push_back(Input::Loaded { hash, piece, payload });
@@ -369,13 +385,27 @@ impl Simulation {
         }
     }
 
-    fn open_peer(&mut self, key: Key, part: &mut PagePart, peer: PeerId, offers: bool, inputs: &mut VecDeque<Input>) {
+    fn open_peer(
+        &mut self,
+        key: Key,
+        part: &mut PagePart,
+        peer: PeerId,
+        offers: bool,
+        inputs: &mut VecDeque<Input>,
+    ) {
         self.laws.opened_peer(self.queue.now(), self.visitors.get(key));
         let Some(other) = self.peers.get(&peer).copied() else {
             return inputs.push_back(Input::PeerClosed { peer, reason: Reason::ConnectFailed });
         };
         let last_arrival = self.queue.now();
-        part.channels.push(Channel { peer, other, offers, open: false, window: Window::default(), last_arrival });
+        part.channels.push(Channel {
+            peer,
+            other,
+            offers,
+            open: false,
+            window: Window::default(),
+            last_arrival,
+        });
         if offers && let Ok(signal) = OFFER.parse::<Signal>() {
             inputs.push_back(Input::PeerSignal { peer, signal });
         }
@@ -391,7 +421,9 @@ impl Simulation {
             return;
         }
         let other = channel.other;
-        let Some((visitor, host)) = self.visitors.get(key).zip(self.visitors.get(other.visitor)) else { return };
+        let Some((visitor, host)) = self.visitors.get(key).zip(self.visitors.get(other.visitor)) else {
+            return;
+        };
         if visitor.person.nat.can_meet(host.person.nat) {
             let at = self.queue.now() + self.round_trip_between(visitor, host) * CHANNEL_ROUND_TRIPS;
             self.queue.plan(at, Event::ChannelOpens(here, other));
@@ -488,7 +520,8 @@ fn wire_bytes(delta: &ManifestDelta) -> u64 {
     const ASSET: usize = 90;
     const HEADER: usize = 6;
     let asset = |asset: &edgeweave_protocol::manifest::Asset| {
-        let headers: usize = asset.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER).sum();
+        let headers: usize =
+            asset.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER).sum();
         let digests = 1 + asset.pieces.as_ref().map_or(0, |pieces| pieces.0.len());
         ASSET + asset.url.len() + headers + digests * Digest::TEXT_BYTES
     };

@@ -2,9 +2,9 @@
 
 use edgeweave_protocol::Timestamp;
 
+use crate::world::World;
 use crate::world::site::Site;
 use crate::world::visits::{self, Session};
-use crate::world::World;
 
 /// One session of one visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

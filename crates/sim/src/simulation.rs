@@ -53,11 +53,11 @@ pub(crate) struct Simulation {
 impl Simulation {
     pub(crate) fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
         scenario.check()?;
-        let world = World::new(scenario.networks, scenario.countries).map_err(|error| {
-            ScenarioError::Meaningless { key: "networks", problem: error.to_string() }
-        })?;
+        let world = World::new(scenario.networks, scenario.countries)
+            .map_err(|error| ScenarioError::Meaningless { key: "networks", problem: error.to_string() })?;
         let site = Site::new(&scenario.site, scenario.seed);
-        let country = world.countries.iter().position(|country| country.code == scenario.origin_country.as_bytes());
+        let country =
+            world.countries.iter().position(|country| country.code == scenario.origin_country.as_bytes());
         let origin_network = world
             .networks
             .iter()

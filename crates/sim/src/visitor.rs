@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use edgeweave_engine::{Engine, Input};
 use edgeweave_engine::io::FetchedResource;
+use edgeweave_engine::{Engine, Input};
 use edgeweave_protocol::{Digest, PeerId, Timestamp};
 
 use crate::browser::{Browser, HttpCache, RequestKey};

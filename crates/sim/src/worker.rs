@@ -53,7 +53,9 @@ impl Simulation {
         let (now, unix_ms) = (self.now(), self.unix_ms());
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &visitor.mesh.load;
-        let Some(asked) = load.requests.get(usize::from(request.place)).filter(|_| load.number == request.load) else {
+        let Some(asked) =
+            load.requests.get(usize::from(request.place)).filter(|_| load.number == request.load)
+        else {
             return;
         };
         let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked) else { return };

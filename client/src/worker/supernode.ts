@@ -1,0 +1,68 @@
+import type { ShelfAsset } from "../generated/ShelfAsset";
+import { digest } from "../shared/digest";
+import { CACHE, segmentKey } from "../shared/storage";
+import type { Known as Node } from "../shared/wire";
+import type { Concern } from "./concerns";
+import { tell } from "./link";
+import { headersOf, type Known, SEGMENT_BYTES } from "./shelf";
+
+/** Larger contents are left to the origin, whose answer need not be complete before the page gets any of it. */
+const SIZE_MOST = 8 * 1024 * 1024;
+/** A body that has begun is waited for so many times as long as its first byte. */
+const BODY_TIMES = 10;
+
+const { base } = (globalThis as unknown as { __edgeweave: Node }).__edgeweave;
+
+/** Answers from the supernode, whole and verified; nothing when it does not have the content, or is slow. */
+export async function fromSupernode({ url, range }: Concern, known: Known, signal: AbortSignal) {
+  const asset = known.assets.get(url);
+  const patience = known.shelf.supernode_ms;
+  if (patience === 0 || range || !asset || asset.size > SIZE_MOST) return undefined;
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  signal.addEventListener("abort", end);
+  let timer = setTimeout(end, patience);
+  const began = performance.now();
+  const since = () => Math.round(performance.now() - began);
+  try {
+    // The name is the content's digest: what comes is what was asked for, or is not used.
+    const response = await fetch(`${base}/asset/${asset.hash}`, { signal: ending.signal, credentials: "omit" });
+    const first_byte_ms = since();
+    clearTimeout(timer);
+    timer = setTimeout(end, BODY_TIMES * patience);
+    const body = response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
+    if (body && (await digest(body)) === asset.hash) {
+      const served = { hash: asset.hash, bytes: body.length, first_byte_ms, total_ms: since() };
+      void keep(asset, body).then((stored) => tell({ supernode: { url, served: { ...served, stored } } }));
+      return new Response(body, { headers: headersOf(asset, body.length) });
+    }
+    note(body ? "wrong_piece" : "not_held");
+  } catch {
+    if (!signal.aborted) note(ending.signal.aborted ? "stalled" : "connect_failed");
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
+  }
+  return undefined;
+
+  function note(reason: "wrong_piece" | "not_held" | "stalled" | "connect_failed"): void {
+    tell({ note: { event: "fallback", reason, about: `supernode: ${url}`, bytes: 0 } });
+  }
+}
+
+/** Puts a content into the secondary cache; false when there is no room. */
+async function keep({ hash }: ShelfAsset, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  try {
+    const cache = await caches.open(CACHE);
+    const starts = Array.from(
+      { length: Math.max(1, Math.ceil(body.length / SEGMENT_BYTES)) },
+      (_, n) => n * SEGMENT_BYTES,
+    );
+    const put = (start: number, segment: number) =>
+      cache.put(segmentKey(hash, segment), new Response(body.slice(start, start + SEGMENT_BYTES)));
+    await Promise.all(starts.map(put));
+    return true;
+  } catch {
+    return false;
+  }
+}

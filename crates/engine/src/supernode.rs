@@ -1,0 +1,61 @@
+//! The supernode's rung of the ladder: the worker asks it for contents by their names, without an engine. What it did is
+//! counted here, and whether it is worth asking is decided.
+
+use std::time::Duration;
+
+use edgeweave_protocol::manifest::segment_count;
+use edgeweave_protocol::report::Event;
+use edgeweave_protocol::{Digest, Timestamp};
+
+use crate::Engine;
+
+/// The size for which the supernode is compared with the origin, in bytes: a picture of ordinary size.
+const COMPARED_BYTES: u64 = 100_000;
+
+/// How long the supernode's first byte is waited for at the least and at the most, whatever the origin takes.
+const PATIENCE_LEAST: Duration = Duration::from_millis(250);
+const PATIENCE_MOST: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// For how long the worker waits for the supernode: twice what the origin would take, or zero where the origin is
+    /// expected to be as quick.
+    pub(crate) fn supernode_patience_ms(&self) -> u32 {
+        if !self.policy.supernode || self.off_reason().is_some() {
+            return 0;
+        }
+        let times = self.supernode.complete(COMPARED_BYTES).zip(self.origin.complete(COMPARED_BYTES));
+        if times.is_some_and(|(supernode, origin)| supernode >= origin) {
+            return 0;
+        }
+        let patience = self.origin.first_byte().map_or(PATIENCE_MOST, |first_byte| 2 * first_byte);
+        patience.clamp(PATIENCE_LEAST, PATIENCE_MOST).as_millis() as u32
+    }
+
+    /// When `bytes` are expected from the rungs below neighbours, whichever is quicker; none before it was measured.
+    pub(crate) fn without_peers(&self, bytes: u64) -> Option<Duration> {
+        let supernode = self.supernode.complete(bytes).filter(|_| self.supernode_patience_ms() > 0);
+        let origin = self.origin.complete(bytes);
+        origin.map(|origin| supernode.map_or(origin, |supernode| origin.min(supernode)))
+    }
+
+    /// The worker has answered with a content of the supernode's.
+    pub(crate) fn supernode_served(
+        &mut self,
+        now: Timestamp,
+        hash: Digest,
+        bytes: u64,
+        (first_byte_ms, total_ms): (u32, u32),
+        stored: bool,
+    ) {
+        self.traffic.requests.supernode += 1;
+        self.traffic.bytes.supernode += bytes;
+        self.stats_due.get_or_insert(now);
+        self.supernode.measure(first_byte_ms, total_ms, bytes);
+        self.out.note(now, Event::Served, None, "supernode", bytes);
+        if stored {
+            (0..segment_count(bytes)).for_each(|segment| self.stored(now, hash, segment));
+        }
+        self.page_used(now, hash, 0);
+        self.store.touch(hash, self.clock.unix_ms(now));
+    }
+}

@@ -1,0 +1,73 @@
+//! The supernode's rung: when the worker is to ask it, and what comes of what it gave.
+
+#![allow(clippy::unwrap_used)] // A test says what is wrong by failing.
+
+mod common;
+
+use std::time::Duration;
+
+use common::world;
+use edgeweave_engine::Input;
+use edgeweave_engine::io::FetchedResource;
+
+const SECOND: Duration = Duration::from_secs(1);
+const A: &str = "https://site/a.png";
+
+/// The page fetched something of 100 kB from the origin, which took so long.
+fn fetched(total_ms: u32) -> Input {
+    let resource = FetchedResource {
+        url: "https://site/b.png".into(),
+        bytes: 100_000,
+        first_byte_ms: total_ms / 2,
+        total_ms,
+        controlled: true,
+    };
+    Input::Fetched { resources: vec![resource] }
+}
+
+#[test]
+fn what_the_supernode_gave_is_counted_and_joins_the_mesh() {
+    let mut world = world().with_asset(A, 100_000);
+    world.policy.supernode = true;
+    let visitor = world.arrive(&[]);
+    world.run(SECOND);
+    let asset = world.visitors[visitor].shelf.assets[0].clone();
+    assert!(!asset.held && world.visitors[visitor].shelf.supernode_ms > 0);
+    let served = Input::SupernodeServed {
+        hash: asset.hash,
+        bytes: asset.size,
+        first_byte_ms: 20,
+        total_ms: 40,
+        stored: true,
+    };
+    world.tell(visitor, served);
+    world.run(SECOND);
+    let visitor = &world.visitors[visitor];
+    assert_eq!((visitor.stats.bytes.supernode, visitor.stats.requests.supernode), (100_000, 1));
+    assert!(visitor.shelf.assets[0].held);
+}
+
+#[test]
+fn a_supernode_that_is_slower_than_the_origin_is_left_alone() {
+    let mut world = world().with_asset(A, 100_000);
+    world.policy.supernode = true;
+    let visitor = world.arrive(&[]);
+    world.run(SECOND);
+    let hash = world.visitors[visitor].shelf.assets[0].hash;
+    world.tell(visitor, fetched(100));
+    world.tell(
+        visitor,
+        Input::SupernodeServed { hash, bytes: 100_000, first_byte_ms: 100, total_ms: 300, stored: true },
+    );
+    world.run(SECOND);
+    assert_eq!(world.visitors[visitor].shelf.supernode_ms, 0);
+}
+
+#[test]
+fn where_the_node_has_none_nobody_asks_it() {
+    let mut world = world().with_asset(A, 100_000);
+    world.policy.supernode = false;
+    let visitor = world.arrive(&[]);
+    world.run(SECOND);
+    assert_eq!(world.visitors[visitor].shelf.supernode_ms, 0);
+}
