@@ -4,7 +4,7 @@ import type { Digest } from "./Digest";
 import type { PieceDigests } from "./PieceDigests";
 
 /**
- * One version of one URL's bytes.
+ * One version of one URL's bytes. What is long in it is shared by everybody who has a copy: peers are many.
  */
 export type Asset = { 
 /**

@@ -1,5 +1,6 @@
 //! How a URL that visitors saw becomes an asset, and stops being one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweave_protocol::limits::{MAX_ADMITTED, MAX_ASSET_BYTES, MAX_TO_PEER_BYTES, PIECE_BYTES};
@@ -143,7 +144,7 @@ impl Coordinator {
             hash: content.hash,
             size: content.size,
             fresh_ms: 0,
-            headers: admission::carried(&fetched.headers),
+            headers: admission::carried(&fetched.headers).into(),
             pieces: None,
         };
         let upkeep = Upkeep { grace: freshness.grace, promised_until: fresh_until, failures: 0 };
@@ -167,7 +168,7 @@ impl Coordinator {
     }
 
     /// An asset may be neither used nor served any more; returns its URL.
-    pub(crate) fn remove(&mut self, now: Timestamp, id: AssetId, reason: Reason) -> Option<Box<str>> {
+    pub(crate) fn remove(&mut self, now: Timestamp, id: AssetId, reason: Reason) -> Option<Arc<str>> {
         let entry = self.manifest.remove(now, id)?;
         let sharing = self.directory.drop_asset(id);
         for holder in sharing.into_iter().chain(self.keepers.drop_asset(id)) {

@@ -1,6 +1,7 @@
 //! The manifest: what is admitted, and how it came to be so, as far as peers need to be told.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweave_protocol::digest::PieceDigests;
@@ -32,7 +33,7 @@ const REMOVAL_BYTES: usize = 8;
 pub(crate) struct Entry {
     /// As it is told, apart from `fresh_ms`, which depends on when, and `pieces`, which are always here.
     asset: Asset,
-    pub(crate) pieces: PieceDigests,
+    pub(crate) pieces: Arc<PieceDigests>,
     /// The length of the asset as JSON, at most.
     wire_bytes: usize,
     /// The version that told of it.
@@ -108,7 +109,7 @@ pub(crate) struct Manifest {
     /// The index of the next asset; none is used twice in an epoch.
     next: u32,
     entries: BTreeMap<AssetId, Entry>,
-    by_url: BTreeMap<Box<str>, AssetId>,
+    by_url: BTreeMap<Arc<str>, AssetId>,
     /// The version that told of each removal, ascending.
     removals: VecDeque<(u32, AssetId)>,
     /// Removals up to this version may have been forgotten.
@@ -191,7 +192,8 @@ impl Manifest {
         let Admission { mut asset, pieces, fresh_until, upkeep } = admission;
         asset.id = AssetId(self.next);
         self.next += 1;
-        asset.pieces = (piece_count(asset.size) <= SEGMENT_PIECES).then(|| pieces.clone());
+        let pieces = Arc::new(pieces);
+        asset.pieces = (piece_count(asset.size) <= SEGMENT_PIECES).then(|| Arc::clone(&pieces));
         let wire_bytes = wire_bytes(&asset);
         let id = asset.id;
         self.by_url.insert(asset.url.clone(), id);
@@ -219,7 +221,7 @@ impl Manifest {
     /// The origin gave other headers with the same content. Peers that know the asset keep those that they have.
     pub(crate) fn set_headers(&mut self, id: AssetId, headers: Headers) {
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.asset.headers = headers;
+            entry.asset.headers = headers.into();
             entry.wire_bytes = wire_bytes(&entry.asset);
         }
     }
@@ -384,7 +386,7 @@ mod tests {
             hash: Digest([1; 32]),
             size: 5,
             fresh_ms: 0,
-            headers: Headers::new(),
+            headers: Arc::default(),
             pieces: None,
         };
         let upkeep = Upkeep { grace: Duration::ZERO, promised_until: fresh_until, failures: 0 };

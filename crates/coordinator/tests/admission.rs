@@ -225,7 +225,7 @@ fn headers_that_belong_to_one_connection_or_moment_stay_behind() {
         ("content-type", "image/png"),
         ("access-control-allow-origin", "*"),
     ];
-    assert_eq!(swarm.admitted("/a").unwrap().headers, headers_of(&kept));
+    assert_eq!(*swarm.admitted("/a").unwrap().headers, headers_of(&kept));
 }
 
 #[test]

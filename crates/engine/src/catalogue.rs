@@ -1,5 +1,6 @@
 //! The manifest as this peer knows it: what is admitted, under which index, and until when it is fresh.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweave_protocol::digest::PieceDigests;
@@ -20,8 +21,10 @@ pub(crate) struct Catalogue {
     /// Where the manifest stands; none until a node has said so.
     pub(crate) version: Option<ManifestVersion>,
     entries: Map<AssetId, Entry>,
-    by_url: Map<Box<str>, AssetId>,
+    by_url: Map<Arc<str>, AssetId>,
     by_hash: Set<(Digest, AssetId)>,
+    /// Counts changes of the assets themselves: what is admitted, not for how long.
+    pub(crate) changes: u32,
 }
 
 impl Catalogue {
@@ -83,6 +86,7 @@ impl Catalogue {
         if !well_formed {
             return None;
         }
+        self.changes += 1;
         let earlier = self.by_url.get(&asset.url).copied().unwrap_or(asset.id);
         let replaced = self.remove(earlier);
         let replaced = self.remove(asset.id).or(replaced);
@@ -95,14 +99,16 @@ impl Catalogue {
 
     fn remove(&mut self, id: AssetId) -> Option<Digest> {
         let entry = self.entries.remove(&id)?;
+        self.changes += 1;
         self.by_url.remove(&entry.asset.url);
         self.by_hash.remove(&(entry.asset.hash, id));
         Some(entry.asset.hash)
     }
 
     /// Keeps the piece digests of a large asset; returns its content when they fit.
-    pub(crate) fn set_pieces(&mut self, id: AssetId, pieces: PieceDigests) -> Option<Digest> {
+    pub(crate) fn set_pieces(&mut self, id: AssetId, pieces: Arc<PieceDigests>) -> Option<Digest> {
         let entry = self.entries.get_mut(&id)?;
+        self.changes += 1;
         let fits = pieces.0.len() == piece_count(entry.asset.size) as usize;
         fits.then(|| {
             entry.asset.pieces = Some(pieces);
@@ -122,8 +128,8 @@ mod tests {
             hash: Digest([content; 32]),
             size: 10,
             fresh_ms: 1000,
-            headers: Vec::new(),
-            pieces: Some(PieceDigests(vec![Digest([content; 32])])),
+            headers: Vec::new().into(),
+            pieces: Some(PieceDigests(vec![Digest([content; 32])]).into()),
         }
     }
 

@@ -1,5 +1,8 @@
 //! Contents on their way: which pieces are wanted, who is asked for them, and what happens to those that arrive.
 
+use std::sync::Arc;
+
+use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::limits::{MAX_ASK_PIECES, SEGMENT_PIECES};
 use edgeweave_protocol::manifest::{piece_count, piece_len};
 use edgeweave_protocol::message::ToNode;
@@ -39,7 +42,7 @@ pub(crate) enum Piece {
 #[derive(Debug)]
 pub(crate) struct Download {
     pub(crate) size: u64,
-    digests: Vec<Digest>,
+    digests: Arc<PieceDigests>,
     pub(crate) pieces: Map<u32, Piece>,
 }
 
@@ -64,7 +67,7 @@ impl Engine {
         else {
             return false;
         };
-        self.downloads.insert(hash, Download { size, digests: digests.0, pieces: Map::new() });
+        self.downloads.insert(hash, Download { size, digests, pieces: Map::new() });
         true
     }
 
@@ -202,7 +205,7 @@ impl Engine {
         let Some(download) = self.downloads.get_mut(&hash) else {
             return self.out.push(Output::Release { handle });
         };
-        if download.digests.get(piece as usize) == Some(&digest) {
+        if download.digests.0.get(piece as usize) == Some(&digest) {
             download.pieces.insert(piece, Piece::Ready(Payload { handle, len }, source));
             if let Source::Peer(peer) = source {
                 self.credit(peer, len);

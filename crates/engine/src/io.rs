@@ -4,6 +4,8 @@
 //! Payload bytes never pass through here. The body keeps each payload under a [`Handle`], and lets it go when the
 //! engine says [`Output::Release`].
 
+use std::sync::Arc;
+
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::message::{ToNode, ToPeer};
@@ -394,7 +396,7 @@ pub enum Output {
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         size: u64,
         /// The digests by which the worker verifies what it must fetch by itself.
-        pieces: PieceDigests,
+        pieces: Arc<PieceDigests>,
     },
     /// Append part of a payload to a response.
     Deliver {
@@ -433,7 +435,7 @@ pub enum Output {
         /// The asset.
         asset: AssetId,
         /// Its URL.
-        url: Box<str>,
+        url: Arc<str>,
         /// Its size in bytes.
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         size: u64,
@@ -501,7 +503,7 @@ pub struct Shelf {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ShelfAsset {
     /// The absolute URL without fragment.
-    pub url: Box<str>,
+    pub url: Arc<str>,
     /// The content's name: its segments are stored under it.
     pub hash: Digest,
     /// Its size in bytes.
@@ -511,7 +513,7 @@ pub struct ShelfAsset {
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub fresh_until_ms: u64,
     /// The response headers.
-    pub headers: Headers,
+    pub headers: Arc<Headers>,
     /// Whether the secondary cache holds it whole.
     pub held: bool,
 }

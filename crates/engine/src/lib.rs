@@ -294,7 +294,9 @@ impl Engine {
         self.fall_back_all(now, Reason::EngineGone);
         let peers: Vec<_> = self.neighbours.all.keys().to_vec();
         peers.into_iter().for_each(|peer| self.close_peer(now, peer, Reason::ChannelClosed));
-        self.shelve(now);
+        if self.shelf_due.is_some() {
+            self.shelve(now);
+        }
         self.persist(now);
         self.report(now);
     }
@@ -306,26 +308,33 @@ impl Engine {
     }
 
     fn manifest_changed(&mut self, now: Timestamp, delta: ManifestDelta) {
-        self.session.synced = true;
+        let anew = delta.reset || !std::mem::replace(&mut self.session.synced, true);
         if delta.reset {
             self.replication.forget();
         }
-        for hash in self.catalogue.apply(now, delta) {
+        let sizes: Vec<(Digest, u64)> = delta.add.iter().map(|asset| (asset.hash, asset.size)).collect();
+        let gone = self.catalogue.apply(now, delta);
+        // The worker must not answer with what has just been purged.
+        let urgent = anew || !gone.is_empty();
+        for hash in gone {
             self.abandon(now, hash, Reason::Purged);
             self.evict(now, hash, Reason::Purged);
         }
-        for hash in self.store.hashes().to_vec() {
-            if self.catalogue.by_hash(hash).is_none() {
-                self.evict(now, hash, Reason::Purged);
+        if anew {
+            for hash in self.store.hashes().to_vec() {
+                if self.catalogue.by_hash(hash).is_none() {
+                    self.evict(now, hash, Reason::Purged);
+                }
             }
         }
-        for entry in self.catalogue.entries() {
-            self.store.set_size(entry.asset.hash, entry.asset.size);
-        }
+        sizes.into_iter().for_each(|(hash, size)| self.store.set_size(hash, size));
         self.holdings.changed(now);
         self.stats_due.get_or_insert(now);
-        // The worker must not answer with what has just been purged.
-        self.shelve(now);
+        if urgent {
+            self.shelve(now);
+        } else {
+            self.shelf_due.get_or_insert(now + shelf::SHELVE_AFTER);
+        }
         self.begin_waiting(now);
         self.adopt_loaded(now);
         self.replication.look_again();

@@ -31,11 +31,13 @@ pub(crate) struct Memory {
     month: u32,
     /// Bytes uploaded in this month.
     pub(crate) uploaded: u64,
+    /// The assets as they are kept, and after how many changes of the catalogue: they seldom change.
+    assets: (u32, Vec<u8>),
 }
 
-/// What is kept; `A` is an asset, or a reference to one.
+/// What is kept. The assets follow.
 #[derive(Serialize, Deserialize)]
-struct Kept<A> {
+struct Kept {
     /// [`VERSION`]; what another version wrote cannot be read.
     version: u8,
     visitor: u32,
@@ -47,8 +49,7 @@ struct Kept<A> {
     /// What the site's owner had decided: whether a request waits for the session is decided before there is one.
     policy: Policy,
     manifest: Option<ManifestVersion>,
-    assets: Vec<A>,
-    /// How long each of them is fresh, in milliseconds from `kept_ms` on.
+    /// How long each of the assets is fresh, in milliseconds from `kept_ms` on.
     fresh_ms: Vec<u64>,
     kept_ms: u64,
     /// When each held content was last used, in milliseconds since 1970, and whether it was replicated and no page has
@@ -62,10 +63,12 @@ impl Engine {
     /// Takes up what the last page kept. What cannot be read is as good as nothing.
     pub(crate) fn recall(&mut self, now: Timestamp, state: Option<&[u8]>) {
         let readable = state.filter(|bytes| bytes.first() == Some(&VERSION));
-        let kept: Option<Kept<Asset>> = readable.and_then(|bytes| postcard::from_bytes(bytes).ok());
-        let Some(kept) = kept else { return self.turn_the_page(now) };
+        let kept = readable.and_then(|bytes| postcard::take_from_bytes::<Kept>(bytes).ok());
+        let read =
+            kept.and_then(|(kept, rest)| Some((kept, rest, postcard::from_bytes::<Vec<Asset>>(rest).ok()?)));
+        let Some((kept, rest, assets)) = read else { return self.turn_the_page(now) };
         let away_ms = self.clock.unix_ms(now).saturating_sub(kept.kept_ms);
-        for (mut asset, fresh_ms) in kept.assets.into_iter().zip(kept.fresh_ms) {
+        for (mut asset, fresh_ms) in assets.into_iter().zip(kept.fresh_ms) {
             asset.fresh_ms = fresh_ms.saturating_sub(away_ms);
             self.store.set_size(asset.hash, asset.size);
             self.catalogue.insert(now, asset);
@@ -74,7 +77,8 @@ impl Engine {
         for (hash, used_ms, unused) in kept.used {
             self.store.touch(hash, used_ms);
             if unused {
-                self.store.unused.insert(hash);
+                let size = self.catalogue.by_hash(hash).map_or(0, |entry| entry.asset.size);
+                self.store.unused.insert(hash, size);
             }
         }
         self.origin = kept.origin;
@@ -85,6 +89,7 @@ impl Engine {
             visitor_day: kept.visitor_day,
             month: kept.month,
             uploaded: kept.uploaded,
+            assets: (self.catalogue.changes, rest.to_vec()),
         };
         self.visit = Visit::after(now, kept.page, Duration::from_millis(away_ms));
         self.turn_the_page(now);
@@ -109,6 +114,11 @@ impl Engine {
         self.persist_due = None;
         let fits = self.catalogue.len() <= MAX_KEPT_ASSETS;
         let entries = || self.catalogue.entries().filter(|_| fits);
+        let changes = self.catalogue.changes;
+        if self.memory.assets.0 != changes {
+            let assets: Vec<&Asset> = entries().map(|entry| &entry.asset).collect();
+            self.memory.assets = (changes, postcard::to_allocvec(&assets).unwrap_or_default());
+        }
         let kept = Kept {
             version: VERSION,
             visitor: self.memory.visitor,
@@ -119,13 +129,13 @@ impl Engine {
             supernode: self.supernode,
             policy: self.policy.clone(),
             manifest: self.catalogue.version.filter(|_| fits),
-            assets: entries().map(|entry| &entry.asset).collect(),
             fresh_ms: entries().map(|entry| entry.fresh_until.since(now).as_millis() as u64).collect(),
             kept_ms: self.clock.unix_ms(now),
             used: self.store.uses().collect(),
             page: self.visit.page.clone(),
         };
-        if let Ok(state) = postcard::to_allocvec(&kept) {
+        if let Ok(mut state) = postcard::to_allocvec(&kept) {
+            state.extend_from_slice(&self.memory.assets.1);
             self.out.push(Output::Persist { state });
         }
     }

@@ -151,15 +151,14 @@ impl Engine {
 
     /// Begins with the first content on the list that a neighbour offers and the budget has room for.
     fn next_likely(&mut self, now: Timestamp) -> Option<Digest> {
-        let unused = self.store.unused.iter().filter_map(|hash| self.catalogue.by_hash(*hash));
-        let unused: u64 = unused.map(|entry| entry.asset.size).sum();
+        let unused: u64 = self.store.unused.values().sum();
         let room = (self.policy.cache_bytes / LARGEST_SHARE)
             .saturating_sub(unused)
             .min(self.policy.replicate_bytes_per_page.saturating_sub(self.replication.spent));
-        let (at, hash) = self.replication.likely.iter().enumerate().find_map(|(at, asset)| {
+        let (at, hash, size) = self.replication.likely.iter().enumerate().find_map(|(at, asset)| {
             let Entry { asset, fresh_until } = self.catalogue.get(*asset)?;
             let fits = now < *fresh_until && asset.size <= room;
-            (fits && self.is_offered(now, asset.hash, asset.size)).then_some((at, asset.hash))
+            (fits && self.is_offered(now, asset.hash, asset.size)).then_some((at, asset.hash, asset.size))
         })?;
         if !self.ensure_download(hash) {
             self.want_digests(now, self.replication.likely[at]);
@@ -168,7 +167,7 @@ impl Engine {
         self.replication.likely.remove(at);
         self.replication.active = Some(hash);
         if self.store.segments(hash).is_none() {
-            self.store.unused.insert(hash);
+            self.store.unused.insert(hash, size);
         }
         Some(hash)
     }
@@ -214,7 +213,7 @@ impl Engine {
         self.visit.stir(now);
         self.visit.used(hash);
         self.replication.look_again();
-        if bytes > 0 && self.store.unused.remove(&hash) {
+        if bytes > 0 && self.store.unused.remove(&hash).is_some() {
             self.traffic.replicated_used += bytes;
         }
     }

@@ -4,7 +4,6 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::limits::PIECE_BYTES;
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::policy::Prefer;
@@ -323,7 +322,7 @@ impl Engine {
         let entry = self.catalogue.by_url(&request.url).filter(|entry| entry.asset.hash == hash);
         let Some(entry) = entry.or_else(|| self.catalogue.by_hash(hash)) else { return };
         let asset = &entry.asset;
-        let mut headers: Headers = asset.headers.clone();
+        let mut headers: Headers = asset.headers.to_vec();
         headers.push(("content-length".into(), spelled(&[("", end - first)])));
         let status = if request.range.is_some() {
             let range = spelled(&[("bytes ", first), ("-", end.saturating_sub(1)), ("/", asset.size)]);
@@ -332,7 +331,7 @@ impl Engine {
         } else {
             200
         };
-        let pieces = asset.pieces.clone().unwrap_or(PieceDigests(Vec::new()));
+        let pieces = asset.pieces.clone().unwrap_or_default();
         self.out.push(Output::Head { id, status, headers, first, end, size: asset.size, pieces });
     }
 

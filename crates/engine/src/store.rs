@@ -29,8 +29,8 @@ pub(crate) struct Store {
     /// Segments on their way into the storage.
     storing: Set<(Digest, u32)>,
     bytes: u64,
-    /// What was replicated, and no page has used.
-    pub(crate) unused: Set<Digest>,
+    /// What was replicated, and no page has used, with its size in bytes.
+    pub(crate) unused: Map<Digest, u64>,
     /// Whether what is held has changed since [`take_changed`](Self::take_changed).
     changed: bool,
 }
@@ -46,7 +46,7 @@ impl Store {
 
     /// What is held, when it was last used, and whether it was replicated and no page has used it.
     pub(crate) fn uses(&self) -> impl Iterator<Item = (Digest, u64, bool)> + '_ {
-        self.held.iter().map(|(hash, held)| (*hash, held.used_ms, self.unused.contains(hash)))
+        self.held.iter().map(|(hash, held)| (*hash, held.used_ms, self.unused.contains_key(hash)))
     }
 
     pub(crate) fn take_changed(&mut self) -> bool {

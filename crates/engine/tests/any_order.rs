@@ -39,8 +39,8 @@ fn asset(which: usize, id: u32, fresh_ms: u64) -> Asset {
         hash: hash_of(which),
         size: SIZES[which],
         fresh_ms,
-        headers: Vec::new(),
-        pieces: (which < 2).then_some(PieceDigests(pieces)),
+        headers: Vec::new().into(),
+        pieces: (which < 2).then_some(PieceDigests(pieces).into()),
     }
 }
 
@@ -91,7 +91,10 @@ fn input() -> impl Strategy<Value = Input> {
             }
         ),
         (0u32..4, 0usize..60).prop_map(|(id, count)| {
-            Input::Heard(ToPeer::Pieces { asset: AssetId(id), pieces: PieceDigests(vec![right(); count]) })
+            Input::Heard(ToPeer::Pieces {
+                asset: AssetId(id),
+                pieces: PieceDigests(vec![right(); count]).into(),
+            })
         }),
         (peer(), any::<bool>()).prop_map(|(peer, offers)| {
             let holds: AssetSet = (0..4).map(AssetId).collect();

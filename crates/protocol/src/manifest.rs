@@ -1,5 +1,7 @@
 //! A site's versioned list of admitted assets.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::PieceDigests;
@@ -17,14 +19,14 @@ pub struct ManifestVersion {
     pub number: u32,
 }
 
-/// One version of one URL's bytes.
+/// One version of one URL's bytes. What is long in it is shared by everybody who has a copy: peers are many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Asset {
     /// The index in the manifest.
     pub id: AssetId,
     /// The absolute URL, without a fragment.
-    pub url: Box<str>,
+    pub url: Arc<str>,
     /// The content's name: SHA-256 over the SHA-256 values of its pieces, one after the other.
     pub hash: Digest,
     /// Bytes of the content, after content decoding.
@@ -34,10 +36,10 @@ pub struct Asset {
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub fresh_ms: u64,
     /// The response headers that make the answer the origin's: `content-type`, `etag`, `cache-control`, ….
-    pub headers: Headers,
+    pub headers: Arc<Headers>,
     /// The digests of the pieces, for assets of one segment; larger ones are asked for with `pieces`.
     #[serde(default)]
-    pub pieces: Option<PieceDigests>,
+    pub pieces: Option<Arc<PieceDigests>>,
 }
 
 /// Response headers, names in lower case, in the order in which the origin gave them.

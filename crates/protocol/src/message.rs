@@ -3,6 +3,8 @@
 //! buffered and relayed signals stay raw. Unknown fields are ignored; an unknown message is answered with `error`
 //! and [`Reason::Malformed`].
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::PieceDigests;
@@ -139,7 +141,7 @@ pub enum ToPeer {
         /// The asset.
         asset: AssetId,
         /// Its digests.
-        pieces: PieceDigests,
+        pieces: Arc<PieceDigests>,
     },
     /// Meet this peer.
     Introduce {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::{Digest, Timestamp};
 
 use crate::link::{Lane, Window, transmission};
 use crate::world::Access;
@@ -30,7 +30,9 @@ pub(crate) struct Browser {
     pub(crate) down: Lane,
     pub(crate) up: Lane,
     pub(crate) http_cache: HttpCache,
+    /// To the origin.
     pub(crate) connection: Connection,
+    pub(crate) supernode: Connection,
     pub(crate) load: Load,
 }
 
@@ -41,6 +43,7 @@ impl Browser {
             up: Lane::new(access.up),
             http_cache,
             connection: Connection::default(),
+            supernode: Connection::default(),
             load: Load::default(),
         }
     }
@@ -104,6 +107,8 @@ pub(crate) struct Request {
     pub(crate) began: Timestamp,
     /// Bytes of it that the mesh has delivered.
     pub(crate) from_mesh: u64,
+    /// The content that the supernode was asked for.
+    pub(crate) hash: Option<Digest>,
     /// Whether the origin has been asked, too.
     pub(crate) origin_asked: bool,
     pub(crate) answered: bool,
@@ -116,7 +121,7 @@ pub(crate) struct RequestKey {
     pub(crate) place: u16,
 }
 
-/// A connection to the origin over which answers come one after the other, as HTTP/2 sends them where all are of one
+/// A connection to a server over which answers come one after the other, as HTTP/2 sends them where all are of one
 /// priority.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
@@ -127,7 +132,7 @@ pub(crate) struct Connection {
     pumping: bool,
 }
 
-/// An answer that the origin is sending, or about to.
+/// An answer that the server is sending, or about to.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     request: RequestKey,
@@ -145,6 +150,11 @@ pub(crate) struct Pumped {
 }
 
 impl Connection {
+    /// Whether nothing has to be set up before a request.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+        self.ready_at.is_some_and(|ready| now < ready.max(self.used_at) + KEEP_ALIVE)
+    }
+
     /// Asks for so many bytes, which take the origin `think` to find. Returns when [`pump`](Self::pump) is wanted, if it
     /// is not going on already.
     pub(crate) fn ask(
@@ -155,7 +165,7 @@ impl Connection {
         think: Duration,
         round_trip: Duration,
     ) -> Option<Timestamp> {
-        let open = self.ready_at.filter(|ready| now < (*ready).max(self.used_at) + KEEP_ALIVE);
+        let open = self.ready_at.filter(|_| self.is_open(now));
         let ready = open.unwrap_or_else(|| {
             self.window = Window::default();
             now + round_trip * SETUP_ROUND_TRIPS

@@ -16,6 +16,13 @@ pub(crate) enum Arm {
     Mesh,
 }
 
+/// Who answers over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    Origin,
+    Supernode,
+}
+
 /// Names an engine: the visitor at whose browser it runs, and which of that browser's pages began it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EngineKey {
@@ -29,10 +36,12 @@ pub(crate) enum Event {
     Visit,
     /// The visitor goes to the next page, or leaves.
     NextView { visitor: Key },
-    /// The origin sends the next part of what a browser asked for.
-    Pump { visitor: Key, arm: Arm },
-    /// The last byte of the origin's answer is here.
-    Answered { visitor: Key, arm: Arm, request: RequestKey },
+    /// A server sends the next part of what a browser asked for.
+    Pump { visitor: Key, arm: Arm, server: Server },
+    /// The last byte of a server's answer is here.
+    Answered { visitor: Key, arm: Arm, server: Server, request: RequestKey },
+    /// The supernode does not have what was asked for, or not in time.
+    SupernodeFails { visitor: Key, request: RequestKey },
     /// The browser has answered by itself, from its HTTP cache or the secondary cache.
     AnsweredLocally { visitor: Key, arm: Arm, request: RequestKey },
     /// The worker looks at a request.
@@ -88,8 +97,16 @@ impl Fingerprint for Event {
         match self {
             Self::Visit => 1 << 56,
             Self::NextView { visitor } => 2 << 56 ^ visitor.number(),
-            Self::Pump { visitor, arm } => 3 << 56 ^ visitor.number() << 1 ^ *arm as u64,
-            Self::Answered { visitor, arm, request } => browser(4 + *arm as u64, visitor, request),
+            Self::Pump { visitor, arm, server } => {
+                3 << 56 ^ visitor.number() << 2 ^ (*server as u64) << 1 ^ *arm as u64
+            }
+            Self::Answered { visitor, arm, server: Server::Origin, request } => {
+                browser(4 + *arm as u64, visitor, request)
+            }
+            Self::Answered { visitor, server: Server::Supernode, request, .. } => {
+                browser(21, visitor, request)
+            }
+            Self::SupernodeFails { visitor, request } => browser(22, visitor, request),
             Self::AnsweredLocally { visitor, arm, request } => browser(6 + *arm as u64, visitor, request),
             Self::Dispatch { visitor, request } => browser(8, visitor, request),
             Self::EngineStarts(key) => engine(9, key),

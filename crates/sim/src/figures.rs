@@ -25,6 +25,7 @@ pub(crate) struct Figures {
     /// Of requests under a worker's control, in the mesh arm.
     cache: u64,
     peers: u64,
+    supernode: u64,
     replicated: u64,
     replicated_used: u64,
     node_fetched: u64,
@@ -128,6 +129,10 @@ impl Figures {
         self.cache += bytes;
     }
 
+    pub(crate) fn served_by_supernode(&mut self, bytes: u64) {
+        self.supernode += bytes;
+    }
+
     pub(crate) fn served_by_peers(&mut self, bytes: u64) {
         self.peers += bytes;
     }
@@ -179,7 +184,12 @@ impl Figures {
             countries: self.countries.len(),
             visitors: self.visitors,
             page_views: self.page_views,
-            bytes: Sources { cache: self.cache, peers: self.peers, supernode: 0, origin: mesh.origin },
+            bytes: Sources {
+                cache: self.cache,
+                peers: self.peers,
+                supernode: self.supernode,
+                origin: mesh.origin,
+            },
             holdout_origin_bytes: holdout.origin,
             node_fetched_bytes: self.node_fetched,
             replicated_bytes: self.replicated,

@@ -30,6 +30,7 @@ mod queue;
 mod scenario;
 mod simulation;
 mod slab;
+mod supernode;
 mod visitor;
 mod worker;
 mod world;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use edgeweave_coordinator::Coordinator;
 use edgeweave_coordinator::io::{Fetched, Input, Output, SessionId, Setup};
 use edgeweave_protocol::message::{ToNode, ToPeer};
+use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{Reason, SiteId, Timestamp};
 
 use crate::dice::Dice;
@@ -41,7 +42,7 @@ impl Node {
         let setup = Setup {
             site: SITE.clone(),
             origins: vec![ORIGIN.into()],
-            policy: scenario.policy.clone(),
+            policy: Policy { supernode: !scenario.supernodes.is_empty(), ..scenario.policy.clone() },
             admission: scenario.admission.clone(),
             introductions: scenario.introductions,
             seed: Dice::new(scenario.seed, &[COORDINATOR]).u64(),

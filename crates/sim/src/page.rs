@@ -6,11 +6,12 @@ use std::time::Duration;
 use edgeweave_engine::io::FetchedResource;
 
 use crate::browser::{Load, Request, RequestKey};
-use crate::event::{Arm, Event};
+use crate::event::{Arm, Event, Server};
 use crate::figures::Asked;
 use crate::origin::{self, Origin};
 use crate::simulation::Simulation;
 use crate::slab::Key;
+use crate::supernode;
 use crate::world::site::AssetKind;
 
 /// What a desktop computer takes for an answer from its HTTP cache.
@@ -42,7 +43,14 @@ impl Simulation {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &mut visitor.browser_mut(arm).load;
         let place = load.requests.len() as u16;
-        load.requests.push(Request { asset, began: now, from_mesh: 0, origin_asked: false, answered: false });
+        load.requests.push(Request {
+            asset,
+            began: now,
+            from_mesh: 0,
+            hash: None,
+            origin_asked: false,
+            answered: false,
+        });
         load.open += 1;
         let request = RequestKey { load: load.number, place };
         // A worker is never in the way of documents.
@@ -104,25 +112,33 @@ impl Simulation {
             }
         };
         if let Some(at) = browser.connection.ask(now, request, bytes, think, round_trip) {
-            self.queue.plan(at, Event::Pump { visitor: key, arm });
+            self.queue.plan(at, Event::Pump { visitor: key, arm, server: Server::Origin });
         }
         let asked = Asked { asset, controlled, bytes };
         self.figures.asked(arm, now, &self.site, asked);
     }
 
-    pub(crate) fn pump(&mut self, key: Key, arm: Arm) {
+    pub(crate) fn pump(&mut self, key: Key, arm: Arm, server: Server) {
         let now = self.now();
         let Some(visitor) = self.visitors.get(key) else { return };
-        let round_trip = self.round_trip_to_origin(visitor);
-        let rate = self.scenario.origin_bytes_per_s;
+        let (round_trip, rate) = match server {
+            Server::Origin => (self.round_trip_to_origin(visitor), self.scenario.origin_bytes_per_s),
+            Server::Supernode => {
+                (self.round_trip_to_supernode(key).unwrap_or_default(), supernode::BYTES_PER_S)
+            }
+        };
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let browser = visitor.browser_mut(arm);
-        let pumped = browser.connection.pump(now, &mut browser.down, round_trip, rate);
+        let connection = match server {
+            Server::Origin => &mut browser.connection,
+            Server::Supernode => &mut browser.supernode,
+        };
+        let pumped = connection.pump(now, &mut browser.down, round_trip, rate);
         if let Some((request, at)) = pumped.complete {
-            self.queue.plan(at, Event::Answered { visitor: key, arm, request });
+            self.queue.plan(at, Event::Answered { visitor: key, arm, server, request });
         }
         if let Some(at) = pumped.again {
-            self.queue.plan(at, Event::Pump { visitor: key, arm });
+            self.queue.plan(at, Event::Pump { visitor: key, arm, server });
         }
     }
 
@@ -222,6 +238,7 @@ impl Simulation {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let browser = visitor.browser_mut(arm);
         browser.connection.abandon();
+        browser.supernode.abandon();
         let load = &mut browser.load;
         if load.number > 0 && load.loaded.is_none() {
             load.loaded = Some(now);

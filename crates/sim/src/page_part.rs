@@ -278,6 +278,7 @@ impl Simulation {
             match effect {
                 After::Answered(request) => self.answered(visitor, Arm::Mesh, request),
                 After::AskBrowser(request) => self.ask_browser(visitor, Arm::Mesh, request),
+                After::AskWithoutPeers(request) => self.ask_without_peers(visitor, request),
             }
         }
     }
@@ -343,7 +344,7 @@ impl Simulation {
             Output::Fallback { id, reason, .. } => {
                 self.laws.answered(now, key, id);
                 self.figures.fell_back(reason);
-                after.push(After::AskBrowser(request_key(id)));
+                after.push(After::AskWithoutPeers(request_key(id)));
             }
             Output::Hedge { id } => {
                 self.figures.hedges += 1;
@@ -508,6 +509,7 @@ impl Simulation {
 enum After {
     Answered(RequestKey),
     AskBrowser(RequestKey),
+    AskWithoutPeers(RequestKey),
 }
 
 fn request_key(id: u32) -> RequestKey {
@@ -530,14 +532,13 @@ fn wire_bytes(delta: &ManifestDelta) -> u64 {
 }
 
 fn shelved(shelf: &io::Shelf) -> Shelf {
-    let held = shelf.held.iter().filter_map(|asset| {
-        let shelved = Shelved::Held { hash: asset.hash, fresh_until_ms: asset.fresh_until_ms };
-        Some((Origin::asset(&asset.url)?, shelved))
-    });
-    let admitted = shelf.admitted.iter().filter_map(|url| Some((Origin::asset(url)?, Shelved::Admitted)));
-    let mut assets: Vec<(u32, Shelved)> = held.chain(admitted).collect();
+    let shelved = |asset: &io::ShelfAsset| {
+        let io::ShelfAsset { hash, fresh_until_ms, held, .. } = *asset;
+        Some((Origin::asset(&asset.url)?, Shelved { hash, fresh_until_ms, held }))
+    };
+    let mut assets: Vec<(u32, Shelved)> = shelf.assets.iter().filter_map(shelved).collect();
     assets.sort_unstable_by_key(|(asset, _)| *asset);
-    Shelf { patience_ms: shelf.patience_ms, assets }
+    Shelf { patience_ms: shelf.patience_ms, supernode_ms: shelf.supernode_ms, assets }
 }
 
 impl Simulation {

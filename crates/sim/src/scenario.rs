@@ -25,6 +25,9 @@ pub struct Scenario {
     /// Where the origin and the node are, as an ISO 3166 code; where most visitors are, if it is none of the countries
     /// that they come from.
     pub origin_country: String,
+    /// Where supernodes stand, as ISO 3166 codes; names lead each visitor to the nearest. Countries that no visitors come
+    /// from are passed over, and without any there is none.
+    pub supernodes: Vec<String>,
     /// The most that the origin sends to one visitor, in bytes a second.
     pub origin_bytes_per_s: u64,
     /// The site.
@@ -47,6 +50,7 @@ impl Default for Scenario {
             days: 7.0,
             until_offloaded_bytes: 0,
             origin_country: "US".into(),
+            supernodes: ["US", "DE", "IN", "JP", "BR"].map(String::from).into(),
             origin_bytes_per_s: 2_500_000,
             site: SiteModel::default(),
             policy: Policy::default(),

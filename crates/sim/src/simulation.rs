@@ -7,7 +7,7 @@ use edgeweave_protocol::{PeerId, Timestamp};
 
 use crate::browser::Browser;
 use crate::dice::Dice;
-use crate::event::{Arm, EngineKey, Event};
+use crate::event::{Arm, EngineKey, Event, Server};
 use crate::figures::Figures;
 use crate::laws::Laws;
 use crate::node::Node;
@@ -16,6 +16,7 @@ use crate::plan::{self, Planned};
 use crate::queue::Queue;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::slab::{Key, Slab};
+use crate::supernode::Supernodes;
 use crate::visitor::{Client, Remains, Visitor};
 use crate::world::World;
 use crate::world::site::Site;
@@ -40,6 +41,7 @@ pub(crate) struct Simulation {
     pub(crate) queue: Queue<Event>,
     pub(crate) visitors: Slab<Visitor>,
     pub(crate) node: Node,
+    pub(crate) supernodes: Supernodes,
     /// Which engine has which identity.
     pub(crate) peers: BTreeMap<PeerId, EngineKey>,
     pub(crate) figures: Figures,
@@ -70,6 +72,7 @@ impl Simulation {
             queue: Queue::new(),
             visitors: Slab::new(),
             node: Node::new(&scenario),
+            supernodes: Supernodes::new(&world, &scenario.supernodes),
             peers: BTreeMap::new(),
             figures: Figures::default(),
             laws: Laws::default(),
@@ -100,8 +103,12 @@ impl Simulation {
         match event {
             Event::Visit => self.visit(),
             Event::NextView { visitor } => self.next_view(visitor),
-            Event::Pump { visitor, arm } => self.pump(visitor, arm),
-            Event::Answered { visitor, arm, request } => self.answered_by_origin(visitor, arm, request),
+            Event::Pump { visitor, arm, server } => self.pump(visitor, arm, server),
+            Event::Answered { visitor, arm, server, request } => match server {
+                Server::Origin => self.answered_by_origin(visitor, arm, request),
+                Server::Supernode => self.answered_by_supernode(visitor, request),
+            },
+            Event::SupernodeFails { visitor, request } => self.ask_browser(visitor, Arm::Mesh, request),
             Event::AnsweredLocally { visitor, arm, request } => self.answered(visitor, arm, request),
             Event::Dispatch { visitor, request } => self.dispatch(visitor, request),
             Event::EngineStarts(key) => self.engine_starts(key),

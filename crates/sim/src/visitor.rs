@@ -70,15 +70,17 @@ pub(crate) struct Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     pub(crate) patience_ms: u32,
+    pub(crate) supernode_ms: u32,
     /// Sorted by asset.
     pub(crate) assets: Vec<(u32, Shelved)>,
 }
 
 /// What the worker knows of an asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shelved {
-    Admitted,
-    Held { hash: Digest, fresh_until_ms: u64 },
+pub(crate) struct Shelved {
+    pub(crate) hash: Digest,
+    pub(crate) fresh_until_ms: u64,
+    pub(crate) held: bool,
 }
 
 impl Shelf {

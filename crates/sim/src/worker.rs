@@ -65,7 +65,7 @@ impl Simulation {
         let confirmed = connected || now < visitor.client.confirmed_until;
         match shelf.get(asset) {
             None => self.ask_browser(key, Arm::Mesh, request),
-            Some(Shelved::Held { hash, fresh_until_ms }) if confirmed && unix_ms < fresh_until_ms => {
+            Some(Shelved { hash, fresh_until_ms, held: true }) if confirmed && unix_ms < fresh_until_ms => {
                 self.laws.served(now, &self.site, asset, hash);
                 self.figures.served_from_cache(u64::from(self.site.assets[asset as usize].bytes));
                 let at = now + SECONDARY_CACHE.mul_f64(slowness);
@@ -79,14 +79,14 @@ impl Simulation {
                 // It waits for an engine, but not for long.
                 if visitor.client.waiting.contains(&request) {
                     visitor.client.waiting.retain(|waiting| *waiting != request);
-                    return self.ask_browser(key, Arm::Mesh, request);
+                    return self.ask_without_peers(key, request);
                 }
                 visitor.client.waiting.push(request);
                 let patience = Duration::from_millis(shelf.patience_ms.into());
                 self.queue.plan(now + patience, Event::Dispatch { visitor: key, request });
                 self.want_engine(key, Duration::ZERO);
             }
-            Some(_) => self.ask_browser(key, Arm::Mesh, request),
+            Some(_) => self.ask_without_peers(key, request),
         }
     }
 
@@ -133,7 +133,7 @@ impl Simulation {
     }
 
     /// Tells the engine, or the next one when there is none.
-    fn tell_or_keep(&mut self, key: Key, input: Input) {
+    pub(crate) fn tell_or_keep(&mut self, key: Key, input: Input) {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         if visitor.client.page_part.is_some() {
             self.tell(key, input);

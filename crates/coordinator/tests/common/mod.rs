@@ -282,7 +282,7 @@ impl Swarm {
 
     /// The URL's asset, as the coordinator shows it.
     pub fn admitted(&self, path: &str) -> Option<Asset> {
-        self.coordinator.assets(self.now).into_iter().find(|asset| asset.url == url(path))
+        self.coordinator.assets(self.now).into_iter().find(|asset| *asset.url == *url(path))
     }
 
     /// Admits a URL and returns its index.

@@ -152,8 +152,8 @@ impl World {
             hash: digest(&joined),
             size: size as u64,
             fresh_ms: 3_600_000,
-            headers: vec![("content-type".into(), "image/png".into())],
-            pieces: Some(PieceDigests(pieces)),
+            headers: vec![("content-type".into(), "image/png".into())].into(),
+            pieces: Some(PieceDigests(pieces).into()),
         };
         self.contents.insert(asset.hash, content);
         self.assets.push(asset.clone());
@@ -457,7 +457,7 @@ impl World {
             }
             Output::Hedge { id } => visitor.answers.get_mut(&id).unwrap().hedged = true,
             Output::Adopt { asset, url, .. } => {
-                let copy = visitor.browser_cache.get(&url).cloned();
+                let copy = visitor.browser_cache.get(&*url).cloned();
                 for (piece, bytes) in
                     copy.iter().flat_map(|copy| copy.chunks(PIECE_BYTES as usize)).enumerate()
                 {

@@ -97,7 +97,9 @@ pub(super) async fn purge(
         app.mesh.purge(&site.id, None);
         // The answer comes when the mesh thread has done it.
         admitted(&app, &site).await?;
-        return Ok(Json(Purged { purged: before.into_iter().map(|asset| asset.url.into()).collect() }));
+        return Ok(Json(Purged {
+            purged: before.into_iter().map(|asset| asset.url.as_ref().into()).collect(),
+        }));
     }
     let urls = spellings(&site, &url);
     if urls.is_empty() {
@@ -111,7 +113,7 @@ pub(super) async fn purge(
     }
     admitted(&app, &site).await?;
     let purged = before.into_iter().filter(|asset| urls.iter().any(|url| *url == *asset.url));
-    let purged: Vec<String> = purged.map(|asset| asset.url.into()).collect();
+    let purged: Vec<String> = purged.map(|asset| asset.url.as_ref().into()).collect();
     if purged.is_empty() {
         let way_out = format!("GET /api/v1/sites/{}/assets lists what is", site.id);
         return Err(Problem::new(
@@ -131,7 +133,7 @@ async fn admitted(app: &Shared, site: &Site) -> Result<Vec<Asset>, Problem> {
 fn view(asset: Asset) -> AssetView {
     AssetView {
         id: asset.id.0,
-        url: asset.url.into(),
+        url: asset.url.as_ref().into(),
         hash: asset.hash.to_string(),
         size: asset.size,
         fresh_ms: asset.fresh_ms,

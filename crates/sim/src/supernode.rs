@@ -1,0 +1,158 @@
+//! Supernodes: they stand in several countries, hold the contents of admitted assets, and give them by their names.
+//! Names lead each visitor to the nearest.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edgeweave_engine::Input;
+use edgeweave_protocol::manifest::segment_count;
+use edgeweave_protocol::{Digest, Timestamp};
+
+use crate::browser::RequestKey;
+use crate::content::Content;
+use crate::event::{Arm, Event, Server};
+use crate::origin::{Origin, is_public, mesh_lifetime};
+use crate::simulation::Simulation;
+use crate::slab::Key;
+use crate::world::World;
+
+/// What a supernode takes to find a file.
+const THINK: Duration = Duration::from_millis(1);
+
+/// What a supernode sends to one visitor at most, in bytes a second: a gigabit.
+pub(crate) const BYTES_PER_S: u64 = 125_000_000;
+
+/// Larger contents are left to the origin, as the worker does.
+const SIZE_MOST: u32 = 8 << 20;
+
+/// Round trips until a connection that is not open yet brings a first byte.
+const COLD_ROUND_TRIPS: u32 = 4;
+
+/// All supernodes.
+#[derive(Debug)]
+pub(crate) struct Supernodes {
+    /// The network that each stands in.
+    networks: Vec<usize>,
+    /// What each holds: which version, and until when that is known to be the origin's.
+    held: Vec<BTreeMap<u32, (u32, Timestamp)>>,
+}
+
+impl Supernodes {
+    /// One in the largest network of each of these countries.
+    pub(crate) fn new(world: &World, countries: &[String]) -> Self {
+        let place =
+            |code: &String| world.countries.iter().position(|country| country.code == code.as_bytes());
+        let of = |country: usize| world.networks.iter().position(|network| network.country == country);
+        let networks: Vec<usize> = countries.iter().filter_map(|code| of(place(code)?)).collect();
+        Self { held: vec![BTreeMap::new(); networks.len()], networks }
+    }
+
+    /// The nearest to a network, and the round trip to its edge.
+    pub(crate) fn nearest(&self, world: &World, network: usize) -> Option<(usize, u64)> {
+        let distances = self.networks.iter().map(|there| world.round_trip_us(network, *there));
+        distances.enumerate().min_by_key(|(_, round_trip)| *round_trip)
+    }
+}
+
+impl Simulation {
+    /// From a visitor to the nearest supernode, and back.
+    pub(crate) fn round_trip_to_supernode(&self, key: Key) -> Option<Duration> {
+        let person = &self.visitors.get(key)?.person;
+        let (_, edge) = self.supernodes.nearest(&self.world, person.network)?;
+        Some(Duration::from_micros(2 * person.access.latency_us + edge))
+    }
+
+    /// The rungs below neighbours: the supernode where the engine says that it is quicker, or the browser's own way.
+    pub(crate) fn ask_without_peers(&mut self, key: Key, request: RequestKey) {
+        if !self.ask_supernode(key, request) {
+            self.ask_browser(key, Arm::Mesh, request);
+        }
+    }
+
+    /// Asks the nearest supernode; false where the worker would not.
+    fn ask_supernode(&mut self, key: Key, request: RequestKey) -> bool {
+        let now = self.now();
+        let Some(round_trip) = self.round_trip_to_supernode(key) else { return false };
+        let Some(visitor) = self.visitors.get_mut(key) else { return false };
+        let Some((near, _)) = self.supernodes.nearest(&self.world, visitor.person.network) else {
+            return false;
+        };
+        let load = &mut visitor.mesh.load;
+        let Some(asked) = load.requests.get_mut(usize::from(request.place)) else { return false };
+        let Some(asset) = asked.asset.filter(|_| load.number == request.load && !asked.origin_asked) else {
+            return false;
+        };
+        let shelf = &visitor.client.kept.shelf;
+        let Some(hash) = shelf.get(asset).map(|shelved| shelved.hash) else { return false };
+        let bytes = self.site.assets[asset as usize].bytes;
+        let patience = Duration::from_millis(shelf.supernode_ms.into());
+        if patience.is_zero() || bytes > SIZE_MOST {
+            return false;
+        }
+        let in_time =
+            visitor.mesh.supernode.is_open(now) || round_trip * COLD_ROUND_TRIPS + THINK <= patience;
+        asked.hash = Some(hash);
+        if !in_time || !self.supernode_has(near, hash) {
+            let at = now + if in_time { round_trip } else { patience };
+            self.queue.plan(at, Event::SupernodeFails { visitor: key, request });
+            return true;
+        }
+        let Some(visitor) = self.visitors.get_mut(key) else { return false };
+        if let Some(at) = visitor.mesh.supernode.ask(now, request, bytes.into(), THINK, round_trip) {
+            self.queue.plan(at, Event::Pump { visitor: key, arm: Arm::Mesh, server: Server::Supernode });
+        }
+        true
+    }
+
+    /// Whether a supernode holds a content, and it is admitted; where it is not sure, it asks the origin meanwhile.
+    fn supernode_has(&mut self, near: usize, hash: Digest) -> bool {
+        let now = self.now();
+        let wanted = Content::of(hash);
+        let caching = self.site.assets[wanted.asset as usize].caching;
+        let has = self.supernodes.held[near].get(&wanted.asset).copied();
+        if let Some((version, until)) = has
+            && now < until
+        {
+            return version == wanted.version;
+        }
+        if is_public(caching) {
+            let version = Origin::content(now, &self.site, wanted.asset, None).version;
+            self.supernodes.held[near].insert(wanted.asset, (version, now + mesh_lifetime(caching)));
+            if has.is_none_or(|(before, _)| before != version) {
+                self.figures.fetched_by_node(self.site.assets[wanted.asset as usize].bytes.into());
+            }
+        }
+        has.is_some_and(|(version, _)| version == wanted.version) && self.supernode_is_current(near, wanted)
+    }
+
+    fn supernode_is_current(&self, near: usize, wanted: Content) -> bool {
+        self.supernodes.held[near].get(&wanted.asset).is_some_and(|(version, _)| *version == wanted.version)
+    }
+
+    /// The supernode has answered: the worker verifies, keeps and gives it, and tells the engine.
+    pub(crate) fn answered_by_supernode(&mut self, key: Key, request: RequestKey) {
+        let now = self.now();
+        let Some(round_trip) = self.round_trip_to_supernode(key) else { return };
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &visitor.mesh.load;
+        let Some(asked) = load.requests.get(usize::from(request.place)).copied() else { return };
+        let Some((asset, hash)) = asked.asset.zip(asked.hash).filter(|_| load.number == request.load) else {
+            return;
+        };
+        let size = self.site.assets[asset as usize].bytes;
+        let took = now.since(asked.began);
+        (0..segment_count(size.into()))
+            .for_each(|segment| _ = visitor.client.kept.stored.insert((hash, segment)));
+        self.laws.served(now, &self.site, asset, hash);
+        self.figures.served_by_supernode(size.into());
+        let served = Input::SupernodeServed {
+            hash,
+            bytes: size.into(),
+            first_byte_ms: round_trip.min(took).as_millis() as u32,
+            total_ms: took.as_millis() as u32,
+            stored: true,
+        };
+        self.tell_or_keep(key, served);
+        self.answered(key, Arm::Mesh, request);
+    }
+}
