@@ -211,7 +211,7 @@ impl Metrics {
         );
         all.register(
             "supernode_not_kept",
-            "Admitted contents not kept, by reason",
+            "Failures to keep contents, by reason",
             supernode.not_kept.clone(),
         );
         all

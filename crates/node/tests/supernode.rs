@@ -125,7 +125,8 @@ async fn what_is_not_admitted_is_neither_kept_nor_given() {
     let mut peer = Peer::join(&site, 2).await;
     peer.say(json!({ "seen": { "urls": [format!("{}/private/a.png", site.base)] } })).await;
     // What is sighted later is admitted later.
-    admit_and_keep(&site, "/a.png", folder.path()).await;
+    let hash = admit_and_keep(&site, "/a.png", folder.path()).await;
+    assert_eq!(status(&site, &hash).await, StatusCode::OK);
     while site.figure("edgeweave_refusals_total{site=\"default\",reason=\"private\"}").await < 1.0 {
         tokio::task::yield_now().await;
     }
