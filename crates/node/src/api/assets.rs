@@ -128,7 +128,7 @@ async fn done(app: &App, purged: Vec<Asset>) -> Purged {
     if let Some(supernode) = &app.supernode {
         supernode.purged(&app.mesh, &purged).await;
     }
-    Purged { purged: purged.into_iter().map(|asset| asset.url.into()).collect() }
+    Purged { purged: purged.iter().map(|asset| asset.url.to_string()).collect() }
 }
 
 async fn admitted(app: &Shared, site: &Site) -> Result<Vec<Asset>, Problem> {
