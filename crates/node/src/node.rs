@@ -108,7 +108,8 @@ impl Node {
             Some(supernode) => Some(Arc::new(Supernode::start(supernode, metrics.supernode.clone()).await)),
             None => None,
         };
-        let sites = config.sites.into_iter().map(|site| site_at(site, listen, supernode.is_some()));
+        let is_supernode = supernode.as_ref().is_some_and(|supernode| supernode.is_ready());
+        let sites = config.sites.into_iter().map(|site| site_at(site, listen, is_supernode));
         let sites: Vec<Arc<Site>> = sites.map(Arc::new).collect();
         let proxied = sites.iter().find(|site| site.upstream.is_some());
         let proxy = match proxied {

@@ -318,8 +318,9 @@ async fn without_a_proxied_site_they_are_mistakes() {
 async fn clients_are_told_whether_there_is_one() {
     let folder = TempDir::new().unwrap();
     let with = node_at(folder.path()).await;
+    let unlucky = node_at(folder.path()).await;
     let without = node(pictures(), |supernode| supernode.enabled = false).await;
-    for (site, there) in [(with, true), (without, false)] {
+    for (site, there) in [(with, true), (unlucky, false), (without, false)] {
         let url = format!("{}/api/v1/sites/default/policy", site.base);
         let policy: Value = site.visitor.get(&url).send().await.unwrap().json().await.unwrap();
         assert_eq!(policy["supernode"], there);

@@ -39,8 +39,8 @@ pub(super) async fn put(
         let error = format!("max_asset_bytes is more than {MAX_ASSET_BYTES}");
         return Err(Problem::new(StatusCode::BAD_REQUEST, error, "give a smaller one"));
     }
-    // What the node says of itself.
-    policy.supernode = app.supernode.is_some();
+    // What the node says of itself stays as it is.
+    policy.supernode = site.policy().supernode;
     site.set_policy(policy.clone());
     app.mesh.set_policy(&site.id, policy.clone());
     Ok(Json(policy))

@@ -11,8 +11,10 @@ use super::table::{Read, Table, number, yes_or_no};
 
 /// The most bytes on disk when nothing is said (10 GiB): all assets of most sites.
 const DISK_BYTES: u64 = 10 << 30;
-/// The folder's name within the system's folder for caches.
-const NAME: &str = "edgeweave";
+/// The folder's name among whatever else Edgeweave keeps in a folder for caches.
+const NAME: &str = "supernode";
+/// Edgeweave's name within the system's folder for caches.
+const EDGEWEAVE: &str = "edgeweave";
 /// Where systemd says what folder it has made for the caches of a service (`CacheDirectory=`).
 const OF_SYSTEMD: &str = "CACHE_DIRECTORY";
 
@@ -65,9 +67,9 @@ fn default_folder() -> PathBuf {
     // There can be several, separated as in PATH.
     let of_systemd = env::var_os(OF_SYSTEMD).and_then(|folders| env::split_paths(&folders).next());
     if let Some(folder) = of_systemd.filter(|folder| folder.is_absolute()) {
-        return folder;
+        return folder.join(NAME);
     }
     let caches = etcetera::base_strategy::choose_native_strategy().map(|native| native.cache_dir());
     // Services without a home have none.
-    caches.unwrap_or_else(|_| env::temp_dir()).join(NAME)
+    caches.unwrap_or_else(|_| env::temp_dir()).join(EDGEWEAVE).join(NAME)
 }

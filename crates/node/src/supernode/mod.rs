@@ -68,6 +68,11 @@ impl Supernode {
         Self { folder: supernode.told(folder), ..supernode }
     }
 
+    /// Whether it has something to offer; otherwise clients need not ask.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// The content of a hash and its length in bytes, if it is held whole and admitted.
     pub(crate) async fn get(&self, mesh: &Mesh, hash: Digest) -> Result<(File, u64), NotGiven> {
         let folder = self.folder.as_ref().ok_or(NotGiven::NotHeld)?;
