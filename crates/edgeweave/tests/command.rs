@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 fn edgeweave(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edgeweave"));
     command.args(arguments).env_remove("EDGEWEAVE_API_TOKEN").env("NO_COLOR", "1");
+    // The supernode's folder is not to be the user's.
+    command.env("CACHE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -308,7 +308,8 @@ impl Engine {
     }
 
     fn manifest_changed(&mut self, now: Timestamp, delta: ManifestDelta) {
-        let anew = delta.reset || !std::mem::replace(&mut self.session.synced, true);
+        let was_synced = std::mem::replace(&mut self.session.synced, true);
+        let anew = delta.reset || !was_synced;
         if delta.reset {
             self.replication.forget();
         }

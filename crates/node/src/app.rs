@@ -17,6 +17,7 @@ use crate::proxy::Proxy;
 use crate::report::Senders;
 use crate::script::Scripts;
 use crate::site::Sites;
+use crate::supernode::Supernode;
 use crate::web_origin::WebOrigin;
 
 /// What all requests share.
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) sites: Sites,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) mesh: Mesh,
+    pub(crate) supernode: Option<Arc<Supernode>>,
     pub(crate) places: Places,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,

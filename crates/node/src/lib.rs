@@ -8,7 +8,7 @@
 //! is the coordinator's; the node knows sockets, files, names and limits.
 //!
 //! Start with [`Config`] and [`Node`]; `mesh` is the loop around the coordinators, `proxy` the reverse proxy, `fetch`
-//! the anonymous origin fetcher, `routes` says what is answered where.
+//! the anonymous origin fetcher, `supernode` what it keeps, `routes` says what is answered where.
 
 mod api;
 mod app;
@@ -29,6 +29,7 @@ mod script;
 mod server;
 mod site;
 mod stun;
+mod supernode;
 mod web_origin;
 
 pub use config::Config;

@@ -64,6 +64,12 @@ pub(crate) struct ByStatus {
     status: &'static str,
 }
 
+/// A label with how a request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ByOutcome {
+    outcome: &'static str,
+}
+
 /// Everything that is counted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
@@ -77,6 +83,8 @@ pub(crate) struct Metrics {
     pub(crate) proxy: ProxyMetrics,
     /// What clients report.
     pub(crate) reports: ReportMetrics,
+    /// The supernode.
+    pub(crate) supernode: SupernodeMetrics,
 }
 
 /// Counts of the mesh thread.
@@ -145,11 +153,22 @@ pub(crate) struct ReportMetrics {
     replicated_used: Counter,
 }
 
+/// Counts of the supernode.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SupernodeMetrics {
+    /// Bytes of the contents that it holds.
+    pub(crate) held: Gauge,
+    /// Bytes that it gave to clients.
+    pub(crate) served: Counter,
+    requests: Family<ByOutcome, Counter>,
+    not_kept: Family<ByReason, Counter>,
+}
+
 impl Metrics {
     /// Names everything.
     pub(crate) fn registry(&self) -> Registry {
         let mut all = Registry::with_prefix("edgeweave");
-        let Self { mesh, swarms, fetch, proxy, reports } = self;
+        let Self { mesh, swarms, fetch, proxy, reports, supernode } = self;
         all.register("sessions", "Open sessions of peers", mesh.sessions.clone());
         all.register("messages_received", "Messages from peers", mesh.received.clone());
         all.register("signals_relayed", "Signals passed from peer to peer", mesh.signals.clone());
@@ -183,6 +202,18 @@ impl Metrics {
         let (ahead, used) = (reports.replicated.clone(), reports.replicated_used.clone());
         all.register("replicated_bytes", "Bytes that visitors fetched ahead from each other", ahead);
         all.register("replicated_used_bytes", "Bytes fetched ahead that pages then used", used);
+        all.register("supernode_bytes", "Bytes of contents on the supernode's disk", supernode.held.clone());
+        all.register("supernode_served_bytes", "Bytes the supernode gave", supernode.served.clone());
+        all.register(
+            "supernode_requests",
+            "Requests to the supernode by outcome",
+            supernode.requests.clone(),
+        );
+        all.register(
+            "supernode_not_kept",
+            "Failures to keep contents, by reason",
+            supernode.not_kept.clone(),
+        );
         all
     }
 }
@@ -237,6 +268,18 @@ impl FetchMetrics {
             Ok(fetched) => self.answered.get_or_create(&status_class(fetched.status)).inc(),
             Err(reason) => self.failed.get_or_create(&(*reason).into()).inc(),
         };
+    }
+}
+
+impl SupernodeMetrics {
+    /// Counts a request.
+    pub(crate) fn requested(&self, outcome: &'static str) {
+        self.requests.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// Counts a content that could not be kept.
+    pub(crate) fn not_kept(&self, reason: &'static str) {
+        self.not_kept.get_or_create(&ByReason::named(reason)).inc();
     }
 }
 

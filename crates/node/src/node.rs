@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use edgeweave_protocol::SiteId;
+use edgeweave_protocol::policy::Policy;
 use serde::Serialize;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
@@ -22,6 +23,7 @@ use crate::proxy::{NoTls, Proxy};
 use crate::report::Senders;
 use crate::script::Scripts;
 use crate::site::{Site, Sites};
+use crate::supernode::Supernode;
 use crate::web_origin::WebOrigin;
 use crate::{routes, server, stun};
 
@@ -102,14 +104,19 @@ impl Node {
             Some(reach) => reach,
             None => reach_of_origins(&config.sites).await,
         };
-        let sites: Vec<Arc<Site>> =
-            config.sites.into_iter().map(|site| Arc::new(site_at(site, listen))).collect();
+        let supernode = match config.supernode {
+            Some(supernode) => Some(Arc::new(Supernode::start(supernode, metrics.supernode.clone()).await)),
+            None => None,
+        };
+        let is_supernode = supernode.as_ref().is_some_and(|supernode| supernode.is_ready());
+        let sites = config.sites.into_iter().map(|site| site_at(site, listen, is_supernode));
+        let sites: Vec<Arc<Site>> = sites.map(Arc::new).collect();
         let proxied = sites.iter().find(|site| site.upstream.is_some());
         let proxy = match proxied {
             Some(site) => Proxy::of(site, metrics.proxy.clone())?,
             None => None,
         };
-        let fetcher = Fetcher::new(reach, metrics.fetch.clone())?;
+        let fetcher = Fetcher::new(reach, supernode.clone(), metrics.fetch.clone())?;
         let (orders, ordered) = mpsc::unbounded_channel();
         let (mesh, mesh_thread) =
             mesh::start(sites.clone(), config.max_sessions, metrics.mesh.clone(), orders)
@@ -133,6 +140,7 @@ impl Node {
             sites: Sites::new(sites),
             proxy,
             mesh,
+            supernode,
             places,
             registry: metrics.registry(),
             metrics,
@@ -234,8 +242,9 @@ async fn bind_stun(stun: Stun, listen: SocketAddr, asked_port: u16) -> Result<Op
     socket.map(Some).map_err(|source| StartError::Stun { address, source })
 }
 
-fn site_at(config: SiteConfig, listen: SocketAddr) -> Site {
+fn site_at(config: SiteConfig, listen: SocketAddr, supernode: bool) -> Site {
     let SiteConfig { id, service, policy, admission } = config;
+    let policy = Policy { supernode, ..policy };
     let (origins, upstream) = match service {
         Service::Snippet { origins } => (origins, None),
         Service::Proxy { upstream, public } if public.is_empty() => (origins_at(listen), Some(upstream)),

@@ -8,6 +8,7 @@ use edgeweave_protocol::policy::Policy;
 
 use crate::history::History;
 use crate::report::Reports;
+use crate::supernode::Admitted;
 use crate::web_origin::WebOrigin;
 
 /// A customer's site, as this node knows it.
@@ -25,6 +26,8 @@ pub(crate) struct Site {
     pub(crate) reports: Reports,
     /// What its mesh did lately.
     pub(crate) history: History,
+    /// Which contents its manifest has.
+    pub(crate) admitted: Admitted,
     policy: RwLock<Policy>,
 }
 
@@ -37,8 +40,8 @@ impl Site {
         policy: Policy,
         admission: AdmissionRules,
     ) -> Self {
-        let (reports, history) = (Reports::default(), History::default());
-        Self { id, origins, upstream, admission, reports, history, policy: RwLock::new(policy) }
+        let (reports, history, admitted) = Default::default();
+        Self { id, origins, upstream, admission, reports, history, admitted, policy: RwLock::new(policy) }
     }
 
     /// Whether a page of this origin belongs to the site.

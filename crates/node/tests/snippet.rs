@@ -14,6 +14,7 @@ use tokio_websockets::ClientBuilder;
 async fn two_shops() -> Served {
     let file = r#"
 listen = "127.0.0.1:0"
+supernode.enabled = false
 [[sites]]
 id = "shop"
 origins = ["https://shop.example", "https://img.shop.example"]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use axum::Router;
 use common::{node_before, node_with};
-use edgeweave_node::config::{Draft, Stun};
+use edgeweave_node::config::{Draft, Stun, SupernodeDraft};
 use edgeweave_node::{Node, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,6 +17,7 @@ fn draft() -> Draft {
     Draft {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         origin: Some("http://127.0.0.1:9".parse().unwrap()),
+        supernode: SupernodeDraft { enabled: false, ..SupernodeDraft::default() },
         ..Draft::default()
     }
 }

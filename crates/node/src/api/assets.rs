@@ -10,7 +10,7 @@ use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Named, Problem};
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::site::Site;
 use crate::web_origin::WebOrigin;
 
@@ -97,9 +97,7 @@ pub(super) async fn purge(
         app.mesh.purge(&site.id, None);
         // The answer comes when the mesh thread has done it.
         admitted(&app, &site).await?;
-        return Ok(Json(Purged {
-            purged: before.into_iter().map(|asset| asset.url.as_ref().into()).collect(),
-        }));
+        return Ok(Json(done(&app, before).await));
     }
     let urls = spellings(&site, &url);
     if urls.is_empty() {
@@ -112,8 +110,8 @@ pub(super) async fn purge(
         app.mesh.purge(&site.id, Some(url.as_str().into()));
     }
     admitted(&app, &site).await?;
-    let purged = before.into_iter().filter(|asset| urls.iter().any(|url| *url == *asset.url));
-    let purged: Vec<String> = purged.map(|asset| asset.url.as_ref().into()).collect();
+    let is_meant = |asset: &Asset| urls.iter().any(|url| **url == *asset.url);
+    let purged: Vec<Asset> = before.into_iter().filter(is_meant).collect();
     if purged.is_empty() {
         let way_out = format!("GET /api/v1/sites/{}/assets lists what is", site.id);
         return Err(Problem::new(
@@ -122,7 +120,15 @@ pub(super) async fn purge(
             way_out,
         ));
     }
-    Ok(Json(Purged { purged }))
+    Ok(Json(done(&app, purged).await))
+}
+
+/// The supernode does not give them any more; here they leave its disk.
+async fn done(app: &App, purged: Vec<Asset>) -> Purged {
+    if let Some(supernode) = &app.supernode {
+        supernode.purged(&app.mesh, &purged).await;
+    }
+    Purged { purged: purged.iter().map(|asset| asset.url.to_string()).collect() }
 }
 
 async fn admitted(app: &Shared, site: &Site) -> Result<Vec<Asset>, Problem> {

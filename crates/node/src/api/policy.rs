@@ -31,7 +31,7 @@ pub(super) async fn put(
     Named(site): Named,
     body: Bytes,
 ) -> Result<Json<Policy>, Problem> {
-    let policy: Policy = serde_json::from_slice(&body).map_err(|error| {
+    let mut policy: Policy = serde_json::from_slice(&body).map_err(|error| {
         let way_out = "GET the policy to see its keys and what they can be";
         Problem::new(StatusCode::BAD_REQUEST, format!("this is no policy: {error}"), way_out)
     })?;
@@ -39,6 +39,8 @@ pub(super) async fn put(
         let error = format!("max_asset_bytes is more than {MAX_ASSET_BYTES}");
         return Err(Problem::new(StatusCode::BAD_REQUEST, error, "give a smaller one"));
     }
+    // What the node says of itself stays as it is.
+    policy.supernode = site.policy().supernode;
     site.set_policy(policy.clone());
     app.mesh.set_policy(&site.id, policy.clone());
     Ok(Json(policy))

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Mistake, Mistakes};
+use super::supernode::SupernodeDraft;
 use super::table::{Read, Table, list, number, parsed, socket, text, yes_or_no};
 use super::{Config, Reach, Service, SiteConfig, Stun};
 use crate::web_origin::WebOrigin;
@@ -40,6 +41,7 @@ pub struct Draft {
     pub geo_country: Option<PathBuf>,
     pub max_sessions: usize,
     pub max_connections: usize,
+    pub supernode: SupernodeDraft,
     pub admission: AdmissionRules,
     pub policy: Policy,
     pub sites: Vec<SiteDraft>,
@@ -74,6 +76,7 @@ impl Default for Draft {
             geo_country: None,
             max_sessions: Config::MAX_SESSIONS,
             max_connections: Config::MAX_CONNECTIONS,
+            supernode: SupernodeDraft::default(),
             admission: AdmissionRules::default(),
             policy: Policy::default(),
             sites: Vec::new(),
@@ -122,6 +125,7 @@ impl Draft {
             limits.set("sessions", &mut self.max_sessions, number(1, u64::from(u32::MAX)));
             limits.set("connections", &mut self.max_connections, number(1, u64::from(u32::MAX >> 4)));
         });
+        table.table("supernode", |supernode| self.supernode.read(supernode));
         table.table("admission", |admission| read_admission(admission, &mut self.admission));
         table.table("policy", |policy| read_policy(policy, &mut self.policy));
         let (policy, admission) = (self.policy.clone(), self.admission.clone());
@@ -180,6 +184,7 @@ impl Draft {
             geo_country: self.geo_country,
             max_sessions: self.max_sessions,
             max_connections: self.max_connections,
+            supernode: self.supernode.finish(),
         })
     }
 }
@@ -265,7 +270,7 @@ pub fn api_token(text: &str) -> Result<Box<str>, String> {
     fits.then(|| text.into()).ok_or_else(|| format!("not at least {TOKEN_BYTES} visible ASCII characters"))
 }
 
-fn path(value: &DeValue<'_>) -> Read<PathBuf> {
+pub(super) fn path(value: &DeValue<'_>) -> Read<PathBuf> {
     text(value).map(PathBuf::from)
 }
 
@@ -308,7 +313,8 @@ mod tests {
         let read = Draft::read(&all).unwrap();
         assert_eq!(read.sites.len(), 1);
         let policy = serde_json::to_value(&read.policy).unwrap();
-        for key in policy.as_object().unwrap().keys() {
+        // What the node says of itself is no choice of a site's.
+        for key in policy.as_object().unwrap().keys().filter(|key| *key != "supernode") {
             assert!(all.contains(&format!("\n{key} = ")), "{key}");
         }
     }
@@ -330,6 +336,12 @@ cache = 1
 
 [limits]
 sessions = 0
+
+[supernode]
+enabled = 1
+folder = ""
+disk_byte = 1
+disk_bytes = 0
 
 [[sites]]
 id = "The Shop"

@@ -2,6 +2,7 @@
 
 mod draft;
 mod mistake;
+mod supernode;
 mod table;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 
 pub use self::draft::{Draft, SiteDraft, api_token, parse_network, prefer};
 pub use self::mistake::{Mistake, Mistakes};
+pub use self::supernode::{SupernodeConfig, SupernodeDraft};
 pub use crate::fetch::Reach;
 use crate::web_origin::WebOrigin;
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// The most HTTP connections at a time, those of sessions not counted.
     pub max_connections: usize,
+    /// What the node keeps of admitted contents; when nothing, it gives none over HTTP.
+    pub supernode: Option<SupernodeConfig>,
 }
 
 /// Where STUN requests are answered.

@@ -1,5 +1,5 @@
 //! The anonymous origin fetcher: asks a site's own origin for what visitors sighted, as somebody whom the origin does
-//! not know, and passes on what the answer's headers say and its content hashes to. The content itself is not kept.
+//! not know, and passes on what the answer's headers say and its content hashes to. The content itself goes to the supernode, if there is one.
 
 mod pieces;
 mod resolver;
@@ -23,6 +23,7 @@ use self::resolver::{PrivateAddress, PublicResolver};
 use crate::mesh::{FetchOrder, Mesh};
 use crate::metrics::FetchMetrics;
 use crate::place::is_public;
+use crate::supernode::{Keeping, Supernode};
 use crate::web_origin::WebOrigin;
 
 /// Who asks.
@@ -53,12 +54,17 @@ pub enum Reach {
 pub(crate) struct Fetcher {
     client: Client,
     reach: Reach,
+    supernode: Option<Arc<Supernode>>,
     metrics: FetchMetrics,
 }
 
 impl Fetcher {
     /// A fetcher without cookies, credentials or a cache.
-    pub(crate) fn new(reach: Reach, metrics: FetchMetrics) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        reach: Reach,
+        supernode: Option<Arc<Supernode>>,
+        metrics: FetchMetrics,
+    ) -> Result<Self, reqwest::Error> {
         let mut client = Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT)
@@ -71,7 +77,7 @@ impl Fetcher {
         if reach == Reach::Public {
             client = client.dns_resolver(Arc::new(PublicResolver));
         }
-        Ok(Self { client: client.build()?, reach, metrics })
+        Ok(Self { client: client.build()?, reach, supernode, metrics })
     }
 
     /// Carries out orders and tells the mesh what came of them.
@@ -83,17 +89,23 @@ impl Fetcher {
             let Ok(turn) = turns.clone().acquire_owned().await else { return };
             let (fetcher, mesh) = (fetcher.clone(), mesh.clone());
             fetches.spawn(async move {
-                let outcome = fetcher.fetch(&order).await;
+                let mut keeping = Keeping::new(fetcher.supernode.clone());
+                let outcome = fetcher.fetch(&order, &mut keeping).await;
                 fetcher.metrics.count(&outcome);
+                let content = outcome.as_ref().ok().and_then(|fetched| fetched.content.as_ref());
+                let hash = content.map(|content| content.hash);
                 tracing::debug!(url = %order.url, outcome = ?outcome.as_ref().map(|fetched| fetched.status), "fetched");
-                mesh.fetched(&order.site.id, order.url, outcome);
+                let is_admitted = mesh.fetched(&order.site.id, order.url, outcome).await;
                 drop(turn);
+                if let Some(hash) = hash.filter(|_| is_admitted) {
+                    keeping.keep(hash, &order.site).await;
+                }
             });
             while fetches.try_join_next().is_some() {}
         }
     }
 
-    async fn fetch(&self, order: &FetchOrder) -> Result<Fetched, Reason> {
+    async fn fetch(&self, order: &FetchOrder, keeping: &mut Keeping) -> Result<Fetched, Reason> {
         let url = order.site.fetch_url(&order.url).ok_or(Reason::OtherOrigin)?;
         let url = Url::parse(&url).map_err(|_| Reason::OtherOrigin)?;
         self.check_address(&url)?;
@@ -115,7 +127,7 @@ impl Fetcher {
         if response.headers().contains_key(CONTENT_ENCODING) {
             return Err(Reason::NotCacheable);
         }
-        let content = read(response, started, order.max_bytes).await?;
+        let content = read(response, started, order.max_bytes, keeping).await?;
         self.metrics.bytes.inc_by(content.size);
         Ok(Fetched { status, headers, content: Some(content) })
     }
@@ -132,10 +144,16 @@ impl Fetcher {
     }
 }
 
-async fn read(mut response: Response, started: Instant, max_bytes: u64) -> Result<Content, Reason> {
+async fn read(
+    mut response: Response,
+    started: Instant,
+    max_bytes: u64,
+    keeping: &mut Keeping,
+) -> Result<Content, Reason> {
     if response.content_length().is_some_and(|length| length > max_bytes) {
         return Err(Reason::TooLarge);
     }
+    keeping.begin().await;
     let mut hasher = PieceHasher::default();
     while let Some(chunk) = response.chunk().await.map_err(|error| reason_of(&error))? {
         hasher.update(&chunk);
@@ -145,6 +163,7 @@ async fn read(mut response: Response, started: Instant, max_bytes: u64) -> Resul
         if started.elapsed() > TOTAL + Duration::from_secs(hasher.size() / SLOWEST) {
             return Err(Reason::OriginUnreachable);
         }
+        keeping.take(&chunk).await;
     }
     Ok(hasher.finish())
 }

@@ -19,13 +19,17 @@ async fn serve(site: Router) -> SocketAddr {
     address
 }
 
+fn fetcher(reach: Reach) -> Fetcher {
+    Fetcher::new(reach, None, FetchMetrics::default()).unwrap()
+}
+
 /// Fetches a path of a site that visitors know as `http://site.test` and whose origin is elsewhere.
 async fn fetch(origin: &str, path: &str, reach: Reach, max_bytes: u64) -> Result<Fetched, Reason> {
     let public = vec!["http://site.test".parse().unwrap()];
     let upstream = Some(origin.parse().unwrap());
     let site = Site::new("s".parse().unwrap(), public, upstream, Default::default(), Default::default());
     let order = FetchOrder { site: Arc::new(site), url: path.into(), validators: Vec::new(), max_bytes };
-    Fetcher::new(reach, FetchMetrics::default()).unwrap().fetch(&order).await
+    fetcher(reach).fetch(&order, &mut Keeping::new(None)).await
 }
 
 async fn fetch_here(site: Router, path: &str) -> Result<Fetched, Reason> {
@@ -92,7 +96,7 @@ async fn validators_are_sent_and_an_unchanged_asset_has_no_content() {
     let validators = vec![("if-none-match".into(), "\"1\"".into())];
     let order =
         FetchOrder { site: Arc::new(site), url: "http://site.test/a".into(), validators, max_bytes: 1 };
-    let fetched = Fetcher::new(Reach::Private, FetchMetrics::default()).unwrap().fetch(&order).await.unwrap();
+    let fetched = fetcher(Reach::Private).fetch(&order, &mut Keeping::new(None)).await.unwrap();
     assert_eq!((fetched.status, fetched.content), (304, None));
 }
 

@@ -68,6 +68,13 @@ type Look = Box<dyn FnOnce(&Coordinator, Timestamp) + Send>;
 enum Command {
     Adopt(Box<Arrival>),
     Tell(SiteId, Box<Input>),
+    /// What the origin answered; whether that admitted something is told.
+    Fetched {
+        site: SiteId,
+        url: Box<str>,
+        outcome: Result<Fetched, Reason>,
+        admitted: oneshot::Sender<bool>,
+    },
     Look(SiteId, Look),
     ShutDown(oneshot::Sender<()>),
 }
@@ -156,6 +163,12 @@ async fn run(swarms: Rc<Swarms>, mut inbox: mpsc::UnboundedReceiver<Command>) {
                     swarm.handle(*input);
                 }
             }
+            Command::Fetched { site, url, outcome, admitted } => {
+                if let Some(swarm) = swarms.find(&site) {
+                    // Whoever asked may be gone.
+                    let _ = admitted.send(swarm.fetched(url, outcome));
+                }
+            }
             Command::Look(site, at) => {
                 if let Some(swarm) = swarms.find(&site) {
                     swarm.look(at);
@@ -214,9 +227,16 @@ impl Mesh {
         self.send(Command::Adopt(Box::new(arrival)));
     }
 
-    /// Tells a site's coordinator what the origin answered.
-    pub(crate) fn fetched(&self, site: &SiteId, url: Box<str>, outcome: Result<Fetched, Reason>) {
-        self.tell(site, Input::Fetched { url, outcome });
+    /// Tells a site's coordinator what the origin answered; true when that admitted its content.
+    pub(crate) async fn fetched(
+        &self,
+        site: &SiteId,
+        url: Box<str>,
+        outcome: Result<Fetched, Reason>,
+    ) -> bool {
+        let (admitted, is_admitted) = oneshot::channel();
+        self.send(Command::Fetched { site: site.clone(), url, outcome, admitted });
+        is_admitted.await.unwrap_or(false)
     }
 
     /// Purges one URL of a site, or everything.

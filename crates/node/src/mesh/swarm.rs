@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use edgeweave_coordinator::io::Fetched;
 use edgeweave_coordinator::{Coordinator, Input, Output, Setup};
-use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::{Reason, Timestamp};
 use tokio::sync::{Notify, mpsc};
 
 use super::FetchOrder;
@@ -70,6 +71,14 @@ impl Swarm {
             self.armed.set(deadline);
             self.earlier.notify_one();
         }
+    }
+
+    /// Tells the coordinator what the origin answered; true when that admitted its content.
+    pub(super) fn fetched(&self, url: Box<str>, outcome: Result<Fetched, Reason>) -> bool {
+        let admissions = || self.coordinator.borrow().counts().admissions;
+        let before = admissions();
+        self.handle(Input::Fetched { url, outcome });
+        admissions() > before
     }
 
     /// Looks at the coordinator.

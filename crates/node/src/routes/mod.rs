@@ -1,5 +1,6 @@
 //! What is answered where.
 
+mod asset;
 mod client_files;
 mod dashboard;
 mod join;
@@ -39,6 +40,8 @@ fn visitors() -> Router<Shared> {
         .route("/edgeweave.js", get(client_files::page_script))
         .route("/edgeweave-sw.js", get(client_files::worker_script))
         .route("/client/{release}/{file}", get(client_files::file))
+        // Other methods, and paths that hold no hash, are the site's.
+        .route("/asset/{hash}", get(asset::get).fallback(site::answer))
         .route("/mesh", get(join::join))
         .route("/report", post(reports::take).options(reports::preflight))
 }

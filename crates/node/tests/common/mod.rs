@@ -35,6 +35,8 @@ pub(crate) async fn node_with(origin: Router, configure: impl FnOnce(&mut Draft)
         origin: Some(format!("http://{origin}").parse().unwrap()),
         ..Draft::default()
     };
+    // Where contents are kept is the business of the tests that want it.
+    draft.supernode.enabled = false;
     configure(&mut draft);
     let node = Node::start(draft.finish().unwrap()).await.unwrap();
     let base = format!("http://{}", node.addresses().listen);
