@@ -53,7 +53,7 @@ pub use io::{Input, Output, Setup};
 use sorted::Map;
 
 /// The page's figures are told at most once in so long.
-const STATS_EVERY: Duration = Duration::from_millis(200);
+const STATS_EVERY: Duration = Duration::from_millis(500);
 
 /// Not-held assets for which neighbours are looked for ahead of any request, so that channels are open before they
 /// are asked for.
