@@ -42,7 +42,7 @@ pub const MAX_SEEN_URLS: usize = 128;
 pub const MAX_PAGE_ASSETS: usize = 256;
 
 /// The most assets in one `likely`.
-pub const MAX_LIKELY_ASSETS: usize = 64;
+pub const MAX_LIKELY_ASSETS: usize = 128;
 
 /// The longest frame header between peers, in bytes; what follows it is a piece's payload.
 pub const MAX_FRAME_HEADER_BYTES: usize = 4096;

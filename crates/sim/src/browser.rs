@@ -9,8 +9,11 @@ use edgeweave_protocol::{Digest, Timestamp};
 use crate::link::{Lane, Window, transmission};
 use crate::world::Access;
 
-/// An idle connection is closed after so long, as servers do.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// An idle connection to the origin is closed after so long, as servers do.
+const ORIGIN_KEEPS: Duration = Duration::from_secs(60);
+
+/// One to a supernode, which closes none, is closed by browsers after so long (Chromium's `used_idle_socket_timeout`).
+const BROWSER_KEEPS: Duration = Duration::from_secs(300);
 
 /// Round trips before the first request: a name, TCP and TLS 1.3.
 const SETUP_ROUND_TRIPS: u32 = 3;
@@ -42,8 +45,8 @@ impl Browser {
             down: Lane::new(access.down),
             up: Lane::new(access.up),
             http_cache,
-            connection: Connection::default(),
-            supernode: Connection::default(),
+            connection: Connection::new(ORIGIN_KEEPS),
+            supernode: Connection::new(BROWSER_KEEPS),
             load: Load::default(),
         }
     }
@@ -123,8 +126,9 @@ pub(crate) struct RequestKey {
 
 /// A connection to a server over which answers come one after the other, as HTTP/2 sends them where all are of one
 /// priority.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connection {
+    keep_alive: Duration,
     ready_at: Option<Timestamp>,
     used_at: Timestamp,
     window: Window,
@@ -150,9 +154,20 @@ pub(crate) struct Pumped {
 }
 
 impl Connection {
+    fn new(keep_alive: Duration) -> Self {
+        Self {
+            keep_alive,
+            ready_at: None,
+            used_at: Timestamp::ZERO,
+            window: Window::default(),
+            answers: VecDeque::new(),
+            pumping: false,
+        }
+    }
+
     /// Whether nothing has to be set up before a request.
     pub(crate) fn is_open(&self, now: Timestamp) -> bool {
-        self.ready_at.is_some_and(|ready| now < ready.max(self.used_at) + KEEP_ALIVE)
+        self.ready_at.is_some_and(|ready| now < ready.max(self.used_at) + self.keep_alive)
     }
 
     /// Asks for so many bytes, which take the origin `think` to find. Returns when [`pump`](Self::pump) is wanted, if it
@@ -241,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_cold_connection_takes_three_round_trips_more_than_a_warm_one() {
-        let mut connection = Connection::default();
+        let mut connection = Connection::new(ORIGIN_KEEPS);
         let key = |place| RequestKey { load: 0, place };
         let first = connection.ask(Timestamp::ZERO, key(0), 1_000, Duration::ZERO, ROUND_TRIP);
         let cold = run(&mut connection, first);
@@ -256,7 +271,7 @@ mod tests {
 
     #[test]
     fn answers_come_in_turn_and_large_ones_take_slow_start_s_round_trips() {
-        let mut connection = Connection::default();
+        let mut connection = Connection::new(ORIGIN_KEEPS);
         let start = connection.ask(
             Timestamp::ZERO,
             RequestKey { load: 0, place: 0 },
