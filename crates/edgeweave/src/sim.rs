@@ -1,5 +1,6 @@
 //! `edgeweave sim`: the brains under a virtual clock, from flags or a scenario file.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
-use edgeweave_sim::{Control, Loads, Outcome, Scenario};
+use edgeweave_sim::{Control, Fault, Loads, Outcome, Scenario};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -37,6 +38,12 @@ pub(crate) struct Options {
     /// The seed of everything that is drawn.
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
+    /// What goes wrong: none, all, or names with commas between them (docs/simulation.md#faults).
+    #[arg(long, value_name = "LIST", value_parser = Fault::parse_list)]
+    faults: Option<BTreeSet<Fault>>,
+    /// The share of visitors whose browsers are hostile peers, where there are such, from 0 to 1.
+    #[arg(long, value_name = "SHARE")]
+    hostile_share: Option<f64>,
     /// End when so many bytes have been kept off the origin.
     #[arg(long, value_name = "BYTES")]
     until_offloaded_bytes: Option<u64>,
@@ -118,6 +125,8 @@ fn scenario(options: &Options) -> Result<Scenario, Failure> {
     scenario.countries = options.countries.unwrap_or(scenario.countries);
     scenario.visitors = options.visitors.unwrap_or(scenario.visitors);
     scenario.days = options.days.unwrap_or(scenario.days);
+    scenario.faults = options.faults.clone().unwrap_or(scenario.faults);
+    scenario.hostile_share = options.hostile_share.unwrap_or(scenario.hostile_share);
     scenario.seed = options.seed.unwrap_or(scenario.seed);
     scenario.until_offloaded_bytes = options.until_offloaded_bytes.unwrap_or(scenario.until_offloaded_bytes);
     Ok(scenario)

@@ -151,9 +151,6 @@ impl<K> Set<K> {
         self.members.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &K> {
-        self.members.iter()
-    }
 
     pub(crate) fn into_vec(self) -> Vec<K> {
         self.members

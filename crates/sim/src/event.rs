@@ -1,5 +1,6 @@
 //! What can happen in the simulated world.
 
+use edgeweave_engine::Input;
 use edgeweave_coordinator::io::{Fetched, SessionId};
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::{PeerId, Reason};
@@ -60,6 +61,10 @@ pub(crate) enum Event {
     NodeLoses { session: SessionId },
     /// The origin's answer to the node arrives.
     NodeFetched { url: Box<str>, outcome: Box<Result<Fetched, Reason>> },
+    /// The node crashes, and begins anew.
+    NodeCrashes,
+    /// A slow disk has done what an engine wanted.
+    DiskAnswers(EngineKey, Box<Input>),
     /// The coordinator's deadline has come.
     NodeTick,
     /// The channel between two engines is open on both sides.
@@ -117,6 +122,8 @@ impl Fingerprint for Event {
             Self::NodeLoses { session } => 14 << 56 ^ u64::from(*session),
             Self::NodeFetched { url, .. } => 15 << 56 ^ url.len() as u64,
             Self::NodeTick => 16 << 56,
+            Self::NodeCrashes => 23 << 56,
+            Self::DiskAnswers(key, _) => engine(24, key),
             Self::ChannelOpens(a, b) => engine(17, a) ^ engine(0, b).rotate_left(17),
             Self::ChannelCloses(key, peer) => engine(18, key) ^ peer.0,
             Self::PieceLeaves(key, peer, piece) => engine(19, key) ^ peer.0 ^ u64::from(piece.transfer) << 32,

@@ -210,6 +210,13 @@ impl Laws {
         });
     }
 
+    /// A page has ended without a word, and what it had asked for with it.
+    pub(crate) fn page_vanished(&mut self, visitor: Key) {
+        let left: Vec<(Key, u32)> =
+            self.open.range((visitor, 0)..=(visitor, u32::MAX)).map(|(key, _)| *key).collect();
+        left.iter().for_each(|key| _ = self.open.remove(key));
+    }
+
     /// An engine has come to its end.
     pub(crate) fn engine_ended(&mut self, now: Timestamp, visitor: Key, payloads: usize) {
         let left: Vec<(Key, u32)> =

@@ -18,6 +18,7 @@ mod browser;
 mod content;
 mod dice;
 mod event;
+mod faults;
 mod figures;
 mod laws;
 mod link;
@@ -37,6 +38,7 @@ mod world;
 
 use serde::Serialize;
 
+pub use faults::Fault;
 pub use figures::{Arms, Loads, Summary, Uploads};
 pub use laws::{Law, Verdict, Violation};
 pub use scenario::{Scenario, ScenarioError};

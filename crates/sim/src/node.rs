@@ -11,6 +11,7 @@ use edgeweave_protocol::{Reason, SiteId, Timestamp};
 
 use crate::dice::Dice;
 use crate::event::{EngineKey, Event};
+use crate::faults::Fault;
 use crate::origin::ORIGIN;
 use crate::scenario::Scenario;
 use crate::simulation::{Simulation, UNIX_MS};
@@ -35,25 +36,41 @@ pub(crate) struct Node {
     sessions: Vec<Option<EngineKey>>,
     free: Vec<SessionId>,
     tick_at: Option<Timestamp>,
+    crashes: u64,
 }
 
 impl Node {
     pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            coordinator: Self::coordinator(Timestamp::ZERO, scenario, 0),
+            sessions: Vec::new(),
+            free: Vec::new(),
+            tick_at: None,
+            crashes: 0,
+        }
+    }
+
+    fn coordinator(now: Timestamp, scenario: &Scenario, crashes: u64) -> Coordinator {
         let setup = Setup {
             site: SITE.clone(),
             origins: vec![ORIGIN.into()],
             policy: Policy { supernode: !scenario.supernodes.is_empty(), ..scenario.policy.clone() },
             admission: scenario.admission.clone(),
             introductions: scenario.introductions,
-            seed: Dice::new(scenario.seed, &[COORDINATOR]).u64(),
+            seed: Dice::new(scenario.seed, &[COORDINATOR, crashes]).u64(),
             unix_ms: UNIX_MS,
         };
-        Self {
-            coordinator: Coordinator::new(Timestamp::ZERO, setup),
-            sessions: Vec::new(),
-            free: Vec::new(),
-            tick_at: None,
-        }
+        Coordinator::new(now, setup)
+    }
+
+    /// Another node takes the place of one that has crashed; returns the engines that have lost their connection. What
+    /// is on its way to the earlier one arrives at nobody: its sessions' numbers are not used again.
+    pub(crate) fn begin_anew(&mut self, now: Timestamp, scenario: &Scenario) -> Vec<EngineKey> {
+        self.crashes += 1;
+        self.coordinator = Self::coordinator(now, scenario, self.crashes);
+        self.free.clear();
+        self.tick_at = None;
+        self.sessions.iter_mut().filter_map(Option::take).collect()
     }
 
     /// Gives an engine's connection a number.
@@ -123,14 +140,18 @@ impl Simulation {
                 }
             }
             Output::Fetch { url, validators, .. } => {
-                let outcome = self.origin.answer(now, &self.site, &url, &validators);
+                let outcome = if self.is_on(Fault::FailingOrigin) {
+                    Err(Reason::OriginUnreachable)
+                } else {
+                    self.origin.answer(now, &self.site, &url, &validators, self.scenario.planted)
+                };
                 let bytes = outcome
                     .as_ref()
                     .ok()
                     .and_then(|fetched| fetched.content.as_ref())
                     .map_or(0, |content| content.size);
                 self.figures.fetched_by_node(bytes);
-                let at = now + TO_ORIGIN + crate::link::transmission(bytes, FETCH_RATE);
+                let at = now + TO_ORIGIN + self.origin_delay() + crate::link::transmission(bytes, FETCH_RATE);
                 self.queue.plan(at, Event::NodeFetched { url, outcome: Box::new(outcome) });
             }
         }
@@ -139,7 +160,7 @@ impl Simulation {
     fn send_to_peer(&mut self, session: SessionId, message: ToPeer) {
         let Some(engine) = self.node.sessions.get(session as usize).copied().flatten() else { return };
         let Some(visitor) = self.visitors.get(engine.visitor) else { return };
-        let at = self.now() + self.round_trip_to_origin(visitor) / 2;
+        let at = self.now() + self.round_trip_to_origin(visitor) / 2 + self.node_delay();
         self.queue.plan(at, Event::PeerHears(engine, Box::new(message)));
     }
 }

@@ -66,6 +66,7 @@ impl Simulation {
         let now = self.now();
         let Some(visitor) = self.visitors.get(key) else { return };
         let round_trip = self.round_trip_to_origin(visitor);
+        let slow = self.origin_delay();
         let slowness = visitor.person.device.slowness;
         let number = visitor.planned.visitor;
         let Some(visitor) = self.visitors.get_mut(key) else { return };
@@ -82,7 +83,7 @@ impl Simulation {
         let (bytes, think) = match asset {
             None => {
                 let document = &self.site.pages[page];
-                (u64::from(document.html_bytes), Duration::from_micros(document.think_us))
+                (u64::from(document.html_bytes), Duration::from_micros(document.think_us) + slow)
             }
             Some(asset) => {
                 let copy = browser.http_cache.get(asset);
@@ -108,7 +109,7 @@ impl Simulation {
                 let unchanged = copy.is_some_and(|copy| copy.version == content.version);
                 let size = u64::from(self.site.assets[asset as usize].bytes);
                 // What the mesh has delivered is not asked for again.
-                (if unchanged { 0 } else { size - asked.from_mesh.min(size) }, STATIC_THINK)
+                (if unchanged { 0 } else { size - asked.from_mesh.min(size) }, STATIC_THINK + slow)
             }
         };
         if let Some(at) = browser.connection.ask(now, request, bytes, think, round_trip) {

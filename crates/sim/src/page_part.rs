@@ -15,6 +15,8 @@ use edgeweave_protocol::{AssetId, Digest, PeerId, Reason, Signal};
 use crate::browser::RequestKey;
 use crate::content::{Content, Token};
 use crate::event::{Arm, EngineKey, Event, Frame, Piece};
+use crate::faults::wall_clock;
+use crate::laws::Law;
 use crate::link::Window;
 use crate::node::SITE;
 use crate::origin::Origin;
@@ -44,6 +46,10 @@ impl Simulation {
     pub(crate) fn engine_starts(&mut self, key: EngineKey) {
         let now = self.now();
         let seed = self.dice.u64();
+        self.disturb(key.visitor);
+        let planted = self.scenario.planted;
+        let number = self.visitors.get(key.visitor).map_or(0, |visitor| visitor.planned.visitor);
+        let manner = self.manner_of(number);
         let Some(visitor) = self.visitors.get_mut(key.visitor) else { return };
         if visitor.mesh.load.number != key.load || visitor.client.page_part.is_some() {
             return;
@@ -52,7 +58,7 @@ impl Simulation {
         let circumstances = Circumstances {
             off: (!device.service_worker).then_some(Reason::NoWorker),
             alone: (!device.webrtc).then_some(Reason::NoWebRtc),
-            selfish: device.saves_data.then_some(Reason::SaveData),
+            selfish: (device.saves_data && planted != Some(Law::TheVisitorsBudget)).then_some(Reason::SaveData),
         };
         let client = &mut visitor.client;
         client.starting = false;
@@ -62,7 +68,7 @@ impl Simulation {
             site: SITE.clone(),
             release: "simulated".into(),
             seed,
-            unix_ms: UNIX_MS,
+            unix_ms: wall_clock(UNIX_MS, client),
             state: client.kept.state.take(),
             held: held.collect(),
         };
@@ -75,6 +81,7 @@ impl Simulation {
             channels: Vec::new(),
             payloads: Payloads::default(),
             tick_at: None,
+            manner,
         });
         let resources = std::mem::take(&mut client.fetched);
         let untold = std::mem::take(&mut client.untold);
@@ -150,6 +157,7 @@ impl Simulation {
         if let ToPeer::Manifest(delta) = &message
             && let Some(visitor) = self.visitors.get_mut(key.visitor)
         {
+            visitor.client.epoch = Some(delta.version.epoch);
             visitor.mesh.down.carry(now, wire_bytes(delta));
         }
         if self.part(key).is_some() {
@@ -186,10 +194,12 @@ impl Simulation {
         });
         let [Some(peer_of_a), Some(peer_of_b)] = ends else { return };
         self.figures.channels += 1;
-        for (here, peer) in [(a, peer_of_a), (b, peer_of_b)] {
+        let opens = self.sides_that_open();
+        for ((here, peer), _) in [(a, peer_of_a), (b, peer_of_b)].into_iter().zip(opens).filter(|(_, opens)| *opens) {
             if let Some(channel) = self.part(here).and_then(|part| part.channel(peer)) {
                 channel.open = true;
                 self.tell(here.visitor, Input::PeerOpened { peer });
+                self.harass(here, peer);
             }
         }
     }
@@ -213,8 +223,10 @@ impl Simulation {
         };
         let bytes = frame.payload.map_or(0, |(_, len)| u64::from(len)) + FRAME_OVERHEAD;
         let Some(latency) = self.latency(key.visitor, other.visitor) else { return };
-        if let Some(receiver) = self.visitors.get_mut(other.visitor) {
-            let at = receiver.mesh.down.carry(now + latency, bytes);
+        let again = self.retransmission(2 * latency);
+        let apart = self.is_apart(key.visitor, other.visitor);
+        if let Some(receiver) = self.visitors.get_mut(other.visitor).filter(|_| !apart) {
+            let at = receiver.mesh.down.carry(now + latency, bytes) + again;
             let at = self.in_order(key, peer, at);
             self.queue.plan(at, Event::FrameArrives(other, here, Box::new(frame)));
         }
@@ -309,7 +321,8 @@ impl Simulation {
             }
             Output::Say(message) => {
                 let Some((session, visitor)) = part.session.zip(self.visitors.get(key)) else { return };
-                let at = now + self.round_trip_to_origin(visitor) / 2;
+                let at = now + self.round_trip_to_origin(visitor) / 2 + self.node_delay();
+                let message = self.lie(part.manner, message);
                 self.queue.plan(at, Event::NodeHears { session, message: Box::new(message) });
             }
             Output::OpenPeer { peer, offers, .. } => self.open_peer(key, part, peer, offers, inputs),
@@ -324,19 +337,28 @@ impl Simulation {
                     return inputs.push_back(Input::PieceLost { peer, transfer, hash, segment });
                 }
                 let token = Token::stored(hash, segment, offset);
-                self.send_piece(key, part, peer, transfer, Frame { header, payload: Some((token, len)) });
+                match self.tamper(part.manner, Frame { header, payload: Some((token, len)) }) {
+                    Some(frame) => self.send_piece(key, part, peer, transfer, frame),
+                    None => inputs.push_back(Input::PieceSent { peer, transfer }),
+                }
             }
             Output::Hash { handle } => {
-                if let Some(token) = part.payloads.get(handle) {
+                if let Some(mut token) = part.payloads.get(handle) {
+                    token.corrupt &= self.scenario.planted != Some(Law::OnlyTheOriginsBytes);
                     inputs.push_back(Input::Hashed { handle, digest: token.digest() });
                 }
             }
-            Output::Release { handle } => part.payloads.release(handle),
+            Output::Release { handle } => {
+                if self.scenario.planted != Some(Law::Bounded) {
+                    part.payloads.release(handle);
+                }
+            }
             Output::Head { id, .. } => self.mesh_answers(key, request_key(id)),
             Output::Deliver { id, handle, skip, take } => {
                 let token = part.payloads.get(handle);
                 self.deliver(key, request_key(id), token, skip, take);
             }
+            Output::End { .. } | Output::Fallback { .. } if self.scenario.planted == Some(Law::NeverWorse) => {}
             Output::End { id } => {
                 self.laws.answered(now, key, id);
                 after.push(After::Answered(request_key(id)));
@@ -356,14 +378,14 @@ impl Simulation {
                     self.visitors.get(key).is_some_and(|it| it.client.kept.stored.contains(&(hash, segment)));
                 let token = Token::stored(hash, segment, offset);
                 let payload = there.then(|| Payload { handle: part.payloads.keep(token), len });
-                inputs.push_back(Input::Loaded { hash, piece, payload });
+                inputs.extend(self.disk_answers(part.key, Input::Loaded { hash, piece, payload }));
             }
             Output::Store { hash, segment, handles } => {
                 self.laws.stored(now, &self.site, hash, &handles, &part.payloads);
                 if let Some(visitor) = self.visitors.get_mut(key) {
                     visitor.client.kept.stored.insert((hash, segment));
                 }
-                inputs.push_back(Input::Stored { hash, segment });
+                inputs.extend(self.disk_answers(part.key, Input::Stored { hash, segment }));
             }
             Output::Drop { hash, segments } => {
                 let Some(visitor) = self.visitors.get_mut(key) else { return };
@@ -440,14 +462,29 @@ impl Simulation {
         }
     }
 
+    /// Sends what no engine has said.
+    pub(crate) fn send_raw(&mut self, key: EngineKey, peer: PeerId, frame: Frame) {
+        if self.part(key).is_none() {
+            return;
+        }
+        let part = self.visitors.get_mut(key.visitor).and_then(|visitor| visitor.client.page_part.take());
+        let Some(mut part) = part else { return };
+        self.send_frame(key.visitor, &mut part, peer, frame);
+        if let Some(visitor) = self.visitors.get_mut(key.visitor) {
+            visitor.client.page_part = Some(part);
+        }
+    }
+
     fn send_frame(&mut self, key: Key, part: &mut PagePart, peer: PeerId, frame: Frame) {
         let now = self.queue.now();
         let Some(here) = part.peer else { return };
         let Some(channel) = part.channel(peer).filter(|channel| channel.open) else { return };
         let Some(latency) = self.latency(key, channel.other.visitor) else { return };
         channel.last_arrival = channel.last_arrival.max(now + latency);
-        let event = Event::FrameArrives(channel.other, here, Box::new(frame));
-        self.queue.plan(channel.last_arrival, event);
+        let (other, at) = (channel.other, channel.last_arrival);
+        if !self.is_apart(key, other.visitor) {
+            self.queue.plan(at, Event::FrameArrives(other, here, Box::new(frame)));
+        }
     }
 
     fn send_piece(&mut self, key: Key, part: &mut PagePart, peer: PeerId, transfer: u32, frame: Frame) {

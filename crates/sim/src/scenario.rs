@@ -1,9 +1,13 @@
 //! What is simulated, as a file or as flags say it.
 
+use std::collections::BTreeSet;
+
 use edgeweave_coordinator::{AdmissionRules, Introductions};
 use edgeweave_protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use crate::faults::Fault;
+use crate::laws::Law;
 use crate::world::site::SiteModel;
 
 /// A scenario. Every key has a default; `docs/simulation.md` says where the defaults come from.
@@ -30,6 +34,13 @@ pub struct Scenario {
     pub supernodes: Vec<String>,
     /// The most that the origin sends to one visitor, in bytes a second.
     pub origin_bytes_per_s: u64,
+    /// What goes wrong.
+    pub faults: BTreeSet<Fault>,
+    /// The share of visitors whose browsers are hostile peers, where there are such.
+    pub hostile_share: f64,
+    /// A bug that the tests of the laws plant: what it breaks is the law's.
+    #[serde(skip)]
+    pub planted: Option<Law>,
     /// The site.
     pub site: SiteModel,
     /// The site's policy.
@@ -52,6 +63,9 @@ impl Default for Scenario {
             origin_country: "US".into(),
             supernodes: ["US", "DE", "IN", "JP", "BR"].map(String::from).into(),
             origin_bytes_per_s: 2_500_000,
+            faults: BTreeSet::new(),
+            hostile_share: 0.3,
+            planted: None,
             site: SiteModel::default(),
             policy: Policy::default(),
             admission: AdmissionRules::default(),
@@ -101,6 +115,9 @@ impl Scenario {
         }
         if self.origin_bytes_per_s == 0 {
             return wrong("origin_bytes_per_s", "the origin must send something");
+        }
+        if !(0.0..=1.0).contains(&self.hostile_share) {
+            return wrong("hostile_share", "a share is from 0 to 1");
         }
         self.site.check().or_else(|(key, problem)| wrong(key, problem))
     }

@@ -8,6 +8,7 @@ use edgeweave_protocol::{PeerId, Timestamp};
 use crate::browser::Browser;
 use crate::dice::Dice;
 use crate::event::{Arm, EngineKey, Event, Server};
+use crate::faults::Fault;
 use crate::figures::Figures;
 use crate::laws::Laws;
 use crate::node::Node;
@@ -57,7 +58,10 @@ impl Simulation {
         scenario.check()?;
         let world = World::new(scenario.networks, scenario.countries)
             .map_err(|error| ScenarioError::Meaningless { key: "networks", problem: error.to_string() })?;
-        let site = Site::new(&scenario.site, scenario.seed);
+        let mut site = Site::new(&scenario.site, scenario.seed);
+        if scenario.faults.contains(&Fault::ChangingOrigin) {
+            Self::make_changeable(&mut site);
+        }
         let country =
             world.countries.iter().position(|country| country.code == scenario.origin_country.as_bytes());
         let origin_network = world
@@ -85,6 +89,7 @@ impl Simulation {
             site,
         };
         simulation.plan_visit();
+        simulation.plan_crash();
         Ok(simulation)
     }
 
@@ -119,6 +124,12 @@ impl Simulation {
             Event::NodeLoses { session } => self.node_loses(session),
             Event::NodeFetched { url, outcome } => self.node_fetched(url, *outcome),
             Event::NodeTick => self.node_tick(),
+            Event::NodeCrashes => self.node_crashes(),
+            Event::DiskAnswers(key, input) => {
+                if self.part(key).is_some() {
+                    self.tell(key.visitor, *input);
+                }
+            }
             Event::ChannelOpens(a, b) => self.channel_opens(a, b),
             Event::ChannelCloses(key, peer) => self.channel_closes(key, peer),
             Event::PieceLeaves(key, peer, piece) => self.piece_leaves(key, peer, *piece),
@@ -182,7 +193,7 @@ impl Simulation {
     fn leave_page(&mut self, key: Key) {
         self.end_page(key, Arm::Holdout);
         self.end_page(key, Arm::Mesh);
-        self.engine_stops(key);
+        self.leave_engine(key);
     }
 
     fn leave_site(&mut self, key: Key) {

@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use edgeweave_engine::io::FetchedResource;
 use edgeweave_engine::{Engine, Input};
+use edgeweave_protocol::manifest::segment_count;
 use edgeweave_protocol::{Digest, PeerId, Timestamp};
 
 use crate::browser::{Browser, HttpCache, RequestKey};
 use crate::content::Token;
 use crate::event::{Arm, EngineKey};
+use crate::faults::Manner;
 use crate::link::Window;
 use crate::plan::Planned;
 use crate::world::Person;
@@ -51,6 +53,10 @@ pub(crate) struct Client {
     pub(crate) fetched: Vec<FetchedResource>,
     /// What an engine has to be told, and there was none.
     pub(crate) untold: Vec<Input>,
+    /// By how much this computer's clock is wrong, in milliseconds.
+    pub(crate) clock_ms: i64,
+    /// The epoch of the manifest that the engine heard of last.
+    pub(crate) epoch: Option<u32>,
     /// Whether an engine is about to start.
     pub(crate) starting: bool,
     pub(crate) page_part: Option<PagePart>,
@@ -64,6 +70,13 @@ pub(crate) struct Kept {
     pub(crate) state: Option<Vec<u8>>,
     pub(crate) stored: BTreeSet<(Digest, u32)>,
     pub(crate) shelf: Rc<Shelf>,
+}
+
+impl Kept {
+    /// Whether all of a content is stored.
+    pub(crate) fn holds(&self, hash: Digest, size: u64) -> bool {
+        (0..segment_count(size)).all(|segment| self.stored.contains(&(hash, segment)))
+    }
 }
 
 /// What the worker knows, by asset.
@@ -101,6 +114,7 @@ pub(crate) struct PagePart {
     pub(crate) channels: Vec<Channel>,
     pub(crate) payloads: Payloads,
     pub(crate) tick_at: Option<Timestamp>,
+    pub(crate) manner: Manner,
 }
 
 impl PagePart {

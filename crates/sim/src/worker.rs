@@ -9,6 +9,7 @@ use edgeweave_protocol::Timestamp;
 
 use crate::browser::RequestKey;
 use crate::event::{Arm, EngineKey, Event};
+use crate::faults::wall_clock;
 use crate::simulation::Simulation;
 use crate::slab::Key;
 use crate::visitor::Shelved;
@@ -52,6 +53,7 @@ impl Simulation {
     pub(crate) fn dispatch(&mut self, key: Key, request: RequestKey) {
         let (now, unix_ms) = (self.now(), self.unix_ms());
         let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let unix_ms = wall_clock(unix_ms, &visitor.client);
         let load = &visitor.mesh.load;
         let Some(asked) =
             load.requests.get(usize::from(request.place)).filter(|_| load.number == request.load)
@@ -61,11 +63,14 @@ impl Simulation {
         let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked) else { return };
         let shelf = visitor.client.kept.shelf.clone();
         let slowness = visitor.person.device.slowness;
+        let size = u64::from(self.site.assets[asset as usize].bytes);
         let connected = visitor.client.page_part.as_ref().is_some_and(|part| part.connected);
         let confirmed = connected || now < visitor.client.confirmed_until;
         match shelf.get(asset) {
             None => self.ask_browser(key, Arm::Mesh, request),
-            Some(Shelved { hash, fresh_until_ms, held: true }) if confirmed && unix_ms < fresh_until_ms => {
+            Some(Shelved { hash, fresh_until_ms, held: true })
+                if confirmed && unix_ms < fresh_until_ms && visitor.client.kept.holds(hash, size) =>
+            {
                 self.laws.served(now, &self.site, asset, hash);
                 self.figures.served_from_cache(u64::from(self.site.assets[asset as usize].bytes));
                 let at = now + SECONDARY_CACHE.mul_f64(slowness);
