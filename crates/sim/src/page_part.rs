@@ -500,7 +500,7 @@ impl Simulation {
         let at = token.map_or(0, |token| u64::from(token.piece) * u64::from(PIECE_BYTES) + u64::from(skip));
         self.laws.delivered(now, &self.site, asked.asset, token, at == asked.from_mesh);
         asked.from_mesh += u64::from(take);
-        self.figures.served_by_peers(u64::from(take));
+        self.figures.served_by_peers(visitor.person.network, asked.asset, u64::from(take));
     }
 }
 
