@@ -34,7 +34,7 @@ pub struct Detail {
     pub countries: Vec<CountryDetail>,
     /// The networks with most page views.
     pub networks: Vec<NetworkDetail>,
-    /// The assets with most bytes from peers.
+    /// The assets that visitors gave most bytes of.
     pub assets: Vec<AssetDetail>,
 }
 
@@ -220,11 +220,11 @@ pub struct NetworkDetail {
     pub country: String,
     /// Page views.
     pub page_views: u64,
-    /// Bytes that they had from peers.
-    pub peers: u64,
+    /// Bytes that they gave.
+    pub uploaded: u64,
 }
 
-/// What peers gave of an asset.
+/// What visitors gave of an asset.
 #[derive(Clone, Debug)]
 pub struct AssetDetail {
     /// Its URL.
@@ -235,8 +235,8 @@ pub struct AssetDetail {
     pub bytes: u64,
     /// Pages that have it.
     pub pages: usize,
-    /// Bytes from peers.
-    pub peers: u64,
+    /// Bytes that visitors gave of it.
+    pub uploaded: u64,
 }
 
 impl Detail {
@@ -296,22 +296,23 @@ fn networks(simulation: &Simulation) -> Vec<NetworkDetail> {
         name: network.name,
         country: code(world.countries[network.country].code),
         page_views: counted.page_views,
-        peers: counted.peers,
+        uploaded: counted.uploaded,
     });
     ranked(networks.collect(), |network| network.page_views)
 }
 
 fn assets(simulation: &Simulation) -> Vec<AssetDetail> {
     let Site { assets, pages, .. } = &simulation.site;
-    let counted = simulation.figures.peers_by_asset().iter().enumerate().filter(|(_, peers)| **peers > 0);
-    let details = counted.map(|(asset, peers)| AssetDetail {
+    let counted =
+        simulation.figures.uploads_by_asset().iter().enumerate().filter(|(_, uploaded)| **uploaded > 0);
+    let details = counted.map(|(asset, uploaded)| AssetDetail {
         url: simulation.origin.url(asset as u32).to_owned(),
         kind: word_for(assets[asset].kind),
         bytes: assets[asset].bytes.into(),
         pages: pages.iter().filter(|page| page.assets.contains(&(asset as u32))).count(),
-        peers: *peers,
+        uploaded: *uploaded,
     });
-    ranked(details.collect(), |asset| asset.peers)
+    ranked(details.collect(), |asset| asset.uploaded)
 }
 
 /// Those with most, most first.

@@ -7,9 +7,11 @@ use edgeweave_protocol::report::{Report, Sources};
 use edgeweave_protocol::{Reason, Timestamp};
 use serde::Serialize;
 
+use crate::content::Token;
 use crate::detail::{Hours, Reading};
 use crate::event::Arm;
 use crate::origin::{Origin, is_public, mesh_lifetime};
+use crate::visitor::Visitor;
 use crate::world::site::Site;
 
 /// Counters of a run.
@@ -40,8 +42,8 @@ pub(crate) struct Figures {
     hours: Hours,
     by_country: Vec<Arms<CountryArm>>,
     by_network: Vec<ByNetwork>,
-    /// Bytes from peers of each asset.
-    peers_by_asset: Vec<u64>,
+    /// Bytes that visitors gave of each asset.
+    uploads_by_asset: Vec<u64>,
 }
 
 /// What one arm has of a country.
@@ -56,8 +58,8 @@ pub(crate) struct CountryArm {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ByNetwork {
     pub(crate) page_views: u64,
-    /// Bytes that they had from peers.
-    pub(crate) peers: u64,
+    /// Bytes that they gave.
+    pub(crate) uploaded: u64,
 }
 
 /// The counter at a place, all of them being zero at first.
@@ -176,12 +178,8 @@ impl Figures {
         self.supernode += bytes;
     }
 
-    pub(crate) fn served_by_peers(&mut self, network: usize, asset: Option<u32>, bytes: u64) {
+    pub(crate) fn served_by_peers(&mut self, bytes: u64) {
         self.peers += bytes;
-        counter(&mut self.by_network, network).peers += bytes;
-        if let Some(asset) = asset {
-            *counter(&mut self.peers_by_asset, asset as usize) += bytes;
-        }
     }
 
     pub(crate) fn fetched_by_node(&mut self, bytes: u64) {
@@ -201,8 +199,13 @@ impl Figures {
         self.countries.insert(country);
     }
 
-    pub(crate) fn uploaded(&mut self, visitor: u32, bytes: u64) {
-        *counter(&mut self.uploads, visitor as usize) += bytes;
+    /// A visitor gives a piece, if it is one.
+    pub(crate) fn uploaded(&mut self, visitor: &Visitor, payload: Option<(Token, u32)>) {
+        let Some((token, bytes)) = payload else { return };
+        let bytes = u64::from(bytes);
+        *counter(&mut self.uploads, visitor.planned.visitor as usize) += bytes;
+        *counter(&mut self.uploads_by_asset, token.content.asset as usize) += bytes;
+        counter(&mut self.by_network, visitor.person.network).uploaded += bytes;
     }
 
     /// A client reports what it has not told before.
@@ -254,9 +257,9 @@ impl Figures {
         &self.by_network
     }
 
-    /// Bytes from peers of each asset.
-    pub(crate) fn peers_by_asset(&self) -> &[u64] {
-        &self.peers_by_asset
+    /// Bytes that visitors gave of each asset.
+    pub(crate) fn uploads_by_asset(&self) -> &[u64] {
+        &self.uploads_by_asset
     }
 
     /// Bytes that each visitor gave, in no order.

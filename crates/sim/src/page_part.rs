@@ -459,7 +459,7 @@ impl Simulation {
         let len = frame.payload.map_or(0, |(_, len)| len);
         let bytes = u64::from(len) + FRAME_OVERHEAD;
         self.laws.uploaded(now, visitor, frame.payload, &self.site, &self.scenario.policy);
-        self.figures.uploaded(visitor.planned.visitor, u64::from(len));
+        self.figures.uploaded(visitor, frame.payload);
         let at = visitor.mesh.up.carry(now, bytes).max(now + channel.window.pace(bytes, latency * 2));
         self.queue.plan(at, Event::PieceLeaves(here, peer, Box::new(Piece { transfer, frame })));
     }
@@ -500,7 +500,7 @@ impl Simulation {
         let at = token.map_or(0, |token| u64::from(token.piece) * u64::from(PIECE_BYTES) + u64::from(skip));
         self.laws.delivered(now, &self.site, asked.asset, token, at == asked.from_mesh);
         asked.from_mesh += u64::from(take);
-        self.figures.served_by_peers(visitor.person.network, asked.asset, u64::from(take));
+        self.figures.served_by_peers(u64::from(take));
     }
 }
 

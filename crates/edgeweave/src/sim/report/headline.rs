@@ -8,6 +8,8 @@ use super::words::{change, coloured_change, count, percent, time};
 /// What was simulated.
 pub(super) fn header(scenario: &Scenario, outcome: &Outcome) -> Markup {
     let summary = &outcome.summary;
+    let days =
+        if scenario.days == 1.0 { "one day".into() } else { format!("{} days at most", scenario.days) };
     html! {
         header {
             h1 { "Edgeweave, simulated" }
@@ -17,7 +19,7 @@ pub(super) fn header(scenario: &Scenario, outcome: &Outcome) -> Markup {
                 " pages, each once without the mesh and once with it."
             }
             p class="quiet" {
-                "Seed " (outcome.seed) ", up to " (scenario.days) " days, origin in " (scenario.origin_country) ", "
+                "Seed " (outcome.seed) ", " (days) ", origin in " (scenario.origin_country) ", "
                 @if scenario.supernodes.is_empty() { "no supernodes." }
                 @else { "supernodes in " (scenario.supernodes.join(", ")) "." }
             }
@@ -40,7 +42,7 @@ pub(super) fn tiles(outcome: &Outcome) -> Markup {
             (tile("Offload of all requests", &html! { (percent(summary.offload_all)) },
                 &oracle(summary.oracle_offload_all)))
             (tile("Mean page load", &coloured_change(mean_change), &arms(loads.holdout.mean_ms, loads.mesh.mean_ms)))
-            (tile("First visits, 95 of 100 within", &html! { (time(first.mesh.p95_ms)) },
+            (tile("First visits, p95", &html! { (time(first.mesh.p95_ms)) },
                 &html! { (time(first.holdout.p95_ms)) " without the mesh, " (change(first_change)) }))
             (laws(outcome))
         }

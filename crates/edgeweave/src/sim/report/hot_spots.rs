@@ -46,20 +46,20 @@ pub(super) fn uploads(outcome: &Outcome) -> Markup {
 /// Between columns.
 const COLUMN_GAP: f64 = 1.0;
 
-/// The assets with most bytes from peers.
+/// The assets that visitors gave most bytes of.
 pub(super) fn assets(detail: &Detail) -> Markup {
     html! {
         section {
-            h2 { "Assets with most bytes from peers" }
+            h2 { "Assets that visitors gave most of" }
             table {
-                tr { th { "URL" } th { "kind" } th { "size" } th { "on pages" } th { "from peers" } }
+                tr { th { "URL" } th { "kind" } th { "size" } th { "on pages" } th { "given" } }
                 @for asset in &detail.assets {
                     tr {
                         td { (asset.url) }
                         td { (asset.kind) }
                         td { (bytes(asset.bytes as f64)) }
                         td { (count(asset.pages as u64)) }
-                        td { (bytes(asset.peers as f64)) }
+                        td { (bytes(asset.uploaded as f64)) }
                     }
                 }
             }
@@ -73,14 +73,14 @@ pub(super) fn networks(detail: &Detail) -> Markup {
         section {
             h2 { "Networks with most page views" }
             table {
-                tr { th { "name" } th { "number" } th { "country" } th { "page views" } th { "from peers" } }
+                tr { th { "name" } th { "number" } th { "country" } th { "page views" } th { "given" } }
                 @for network in &detail.networks {
                     tr {
                         td { (network.name) }
                         td { "AS" (network.asn) }
                         td { (network.country) }
                         td { (count(network.page_views)) }
-                        td { (bytes(network.peers as f64)) }
+                        td { (bytes(network.uploaded as f64)) }
                     }
                 }
             }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::headline::ratio;
 use super::plot::{ACROSS, Entry, Scale, UP, legend, line, path_of, plot, px, tooltip};
-use super::words::{coloured_change, count, percent, time};
+use super::words::{coloured_change, count, percent, round_time, time};
 
 /// How much of the values the axis leaves out at each end: single ones would make it much longer.
 const LEFT_OUT: f64 = 0.001;
@@ -16,7 +16,7 @@ const ARMS: [Entry; 2] = [Entry::new("plain", "without the mesh"), Entry::new("m
 
 /// All page views.
 pub(super) fn all_page_views(outcome: &Outcome) -> Markup {
-    let remark = "Share of page views by the time until all of the page is there";
+    let remark = "Share of page views by the time until all of the page is there; dashed are the median and what 95 of 100 stay within";
     section("Page load, all page views", remark, &outcome.detail.page_load, &outcome.summary.page_load)
 }
 
@@ -56,8 +56,8 @@ fn distribution(name: &str, histograms: [&Histogram; 2], loads: [&Loads; 2]) -> 
             (line(entry.colour, false, outline.iter().copied()))
         }
         @for (row, (entry, loads)) in ARMS.iter().zip(loads).enumerate().filter(|(_, (_, loads))| loads.n > 0) {
-            (mark(entry.colour, x.at(loads.p50_ms), "50", row))
-            (mark(entry.colour, x.at(loads.p95_ms), "95", row))
+            (mark(entry.colour, x.at(loads.p50_ms), "median", row))
+            (mark(entry.colour, x.at(loads.p95_ms), "p95", row))
         }
         @for bucket in buckets.clone() {
             @let [holdout, mesh] = histograms.map(|histogram| percent(share(histogram, bucket)));
@@ -66,7 +66,7 @@ fn distribution(name: &str, histograms: [&Histogram; 2], loads: [&Loads; 2]) -> 
                 &format!("{range}\n{holdout} without the mesh\n{mesh} with it")))
         }
     };
-    plot(name, (x, &time), (y, &|share| format!("{:.0} %", share * 100.0)), &content)
+    plot(name, (x, &round_time), (y, &|share| format!("{:.0} %", share * 100.0)), &content)
 }
 
 /// The buckets of a histogram but for the rare ones at its ends.
@@ -101,7 +101,7 @@ const ROW: f64 = 11.0;
 
 /// A value that so many of a hundred do not exceed.
 fn mark(colour: &str, x: f64, label: &str, row: usize) -> Markup {
-    let top = UP.1 - ROW + ROW * row as f64;
+    let top = UP.1 - 2.0 * ROW + ROW * row as f64;
     html! {
         (line(colour, true, [(x, top), (x, UP.0)].into_iter()))
         text x=(px(x + 3.0)) y=(px(top + ROW - 2.0)) style=(format!("fill: var(--{colour})")) { (label) }

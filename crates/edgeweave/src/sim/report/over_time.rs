@@ -1,6 +1,6 @@
 //! Figures by hour of simulated time.
 
-use edgeweave_sim::{Detail, Reading};
+use edgeweave_sim::{Detail, Outcome, Reading};
 use maud::{Markup, html};
 
 use super::plot::{ACROSS, Entry, Scale, UP, column, legend, line, plot, tooltip};
@@ -10,7 +10,7 @@ use super::words::{bytes, count, percent};
 const COLUMNS: usize = 168;
 
 /// Offload may be below zero, as the node fetches what nobody has asked for yet; more than this is not drawn.
-const LEAST_OFFLOAD: f64 = -0.5;
+const LEAST_OFFLOAD: f64 = -0.25;
 
 /// What was counted in some hours.
 struct Column {
@@ -33,10 +33,20 @@ fn columns(detail: &Detail) -> Vec<Column> {
     .collect()
 }
 
+/// Steps in hours that people count in; no more than so many are labelled.
+const STEPS_H: [f64; 8] = [1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 7.0 * DAY_H, 30.0 * DAY_H];
+const MOST_STEPS: f64 = 9.0;
+const DAY_H: f64 = 24.0;
+
 /// The axis of hours, and how to label it.
 fn hours_axis(columns: &[Column]) -> (Scale, fn(f64) -> String) {
     let end = columns.last().map_or(1.0, |column| column.to);
-    (Scale::linear(0.0, end, ACROSS), |hour| format!("{hour:.0} h"))
+    let step = STEPS_H.into_iter().find(|step| end / step <= MOST_STEPS).unwrap_or(end);
+    let label = |hour: f64| match hour {
+        hour if hour > 0.0 && hour % DAY_H == 0.0 => format!("{} d", hour / DAY_H),
+        hour => format!("{hour} h"),
+    };
+    (Scale::linear(0.0, end, ACROSS).every(step), label)
 }
 
 /// The share of the holdout's bytes that the mesh kept off the origin, in each hour.
@@ -89,14 +99,14 @@ fn offload_text(column: &Column) -> String {
 }
 
 /// Where the bytes came from in the mesh arm, stacked.
-pub(super) fn sources(detail: &Detail) -> Markup {
+pub(super) fn sources(outcome: &Outcome) -> Markup {
     const SOURCES: [Entry; 4] = [
         Entry::new("cache", "secondary cache"),
         Entry::new("peers", "peers"),
         Entry::new("supernode", "supernode"),
         Entry::new("origin", "origin"),
     ];
-    let columns = columns(detail);
+    let columns = columns(&outcome.detail);
     let (x, x_label) = hours_axis(&columns);
     let most =
         columns.iter().map(|column| column.counted.bytes).map(|bytes| parts(bytes).iter().sum::<u64>());
@@ -110,10 +120,15 @@ pub(super) fn sources(detail: &Detail) -> Markup {
             (tooltip(ends, &sources_text(column, &SOURCES)))
         }
     };
+    let summary = &outcome.summary;
     html! {
         section {
             h2 { "Bytes by source" }
-            p class="quiet" { "In each hour, with the mesh" }
+            p class="quiet" {
+                "In each hour, with the mesh. Peers also gave "
+                (bytes(summary.replicated_bytes as f64)) " ahead of what was asked for, which the secondary cache answers \
+                 with; " (bytes(summary.replicated_unused_bytes as f64)) " of it no page has used"
+            }
             figure {
                 (plot("Bytes by source and hour", (x, &x_label), (y, &bytes), &content))
                 (legend(&SOURCES))

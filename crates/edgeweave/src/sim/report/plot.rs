@@ -8,8 +8,8 @@ const HEIGHT: f64 = 240.0;
 
 /// Room for labels around the plotted area.
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 8.0;
-const TOP: f64 = 18.0;
+const RIGHT: f64 = 20.0;
+const TOP: f64 = 26.0;
 const BOTTOM: f64 = 26.0;
 
 /// The left and right, and the bottom and top of the plotted area.
@@ -34,18 +34,25 @@ pub(super) struct Scale {
     to: f64,
     places: (f64, f64),
     is_log: bool,
+    /// Between labelled values, where it is not for the scale to choose.
+    step: Option<f64>,
 }
 
 impl Scale {
     pub(super) fn linear(from: f64, to: f64, places: (f64, f64)) -> Self {
         // An empty range would be a division by zero.
         let to = if to > from { to } else { from + 1.0 };
-        Self { from, to, places, is_log: false }
+        Self { from, to, places, is_log: false, step: None }
     }
 
     /// Of values greater than zero.
     pub(super) fn log(from: f64, to: f64, places: (f64, f64)) -> Self {
         Self { is_log: true, ..Self::linear(from.log10(), to.log10(), places) }
+    }
+
+    /// Labels the multiples of `step`.
+    pub(super) fn every(self, step: f64) -> Self {
+        Self { step: Some(step), ..self }
     }
 
     /// Where a value is; what is beyond an end is at it.
@@ -55,17 +62,28 @@ impl Scale {
         self.places.0 + share * (self.places.1 - self.places.0)
     }
 
-    /// Round values to label: multiples of 1, 2 or 5, or those times powers of ten on a logarithmic scale.
+    /// Round values to label: multiples of a round step, or round digits times powers of ten on a logarithmic scale.
     pub(super) fn ticks(&self) -> Vec<f64> {
         if self.is_log {
             let decades = self.from.floor() as i32..=self.to.ceil() as i32;
-            let values = decades.flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(decade)));
+            let digits = round_digits(self.to - self.from);
+            let values =
+                decades.flat_map(|decade| digits.iter().map(move |digit| digit * 10_f64.powi(decade)));
             return values.filter(|value| (self.from..=self.to).contains(&value.log10())).collect();
         }
-        let step = round_step((self.to - self.from) / TICKS);
+        let step = self.step.unwrap_or_else(|| round_step((self.to - self.from) / TICKS));
         let count = ((self.to - self.from) / step + 1e-9) as i64;
         let first = (self.from / step).ceil() as i64;
         (first..=first + count).map(|number| number as f64 * step).filter(|value| *value <= self.to).collect()
+    }
+}
+
+/// As many digits as there is room for when so many decades are labelled.
+fn round_digits(decades: f64) -> &'static [f64] {
+    match decades {
+        ..2.2 => &[1.0, 2.0, 5.0],
+        ..3.5 => &[1.0, 3.0],
+        _ => &[1.0],
     }
 }
 

@@ -19,12 +19,25 @@ pub(super) fn percent(share: f64) -> String {
 
 /// A change, as a percentage with its sign.
 pub(super) fn change(share: f64) -> String {
+    if is_none(share) {
+        return "0.0 %".into();
+    }
     format!("{:+.1} %", share * 100.0).replace('-', "\u{2212}")
 }
 
-/// A change of a time, green when there is less of it.
+/// Whether a change is too small to be shown.
+fn is_none(share: f64) -> bool {
+    share.abs() < 0.000_5
+}
+
+/// A change of a time: less of it is good.
 pub(super) fn coloured_change(share: f64) -> Markup {
-    html! { span class=(if share <= 0.0 { "good" } else { "bad" }) { (change(share)) } }
+    let class = match share {
+        share if is_none(share) => "quiet",
+        share if share < 0.0 => "good",
+        _ => "bad",
+    };
+    html! { span class=(class) { (change(share)) } }
 }
 
 /// A time in milliseconds, or in seconds when it is long.
@@ -34,6 +47,11 @@ pub(super) fn time(ms: f64) -> String {
         ms if ms < 10.0 * SECOND_MS => format!("{:.2} s", ms / SECOND_MS),
         ms => format!("{:.1} s", ms / SECOND_MS),
     }
+}
+
+/// A round time in milliseconds, as short as it can be.
+pub(super) fn round_time(ms: f64) -> String {
+    if ms < SECOND_MS { format!("{ms} ms") } else { format!("{} s", ms / SECOND_MS) }
 }
 
 /// Bytes, with three digits that mean something.
@@ -67,5 +85,6 @@ mod tests {
         );
         assert_eq!([time(312.4), time(1_500.0), time(61_000.0)], ["312 ms", "1.50 s", "61.0 s"]);
         assert_eq!([change(-0.128), change(0.05)], ["\u{2212}12.8 %", "+5.0 %"]);
+        assert_eq!([round_time(200.0), round_time(2_000.0)], ["200 ms", "2 s"]);
     }
 }
