@@ -12,6 +12,9 @@ const COLUMNS: usize = 168;
 /// Offload may be below zero, as the node fetches what nobody has asked for yet; more than this is not drawn.
 const LEAST_OFFLOAD: f64 = -0.25;
 
+/// Columns with no more than this part of the busiest one's traffic have no share that says anything.
+const QUIET: u64 = 100;
+
 /// What was counted in some hours.
 struct Column {
     /// Hours since the start.
@@ -59,8 +62,9 @@ pub(super) fn offload(detail: &Detail) -> Markup {
         (Entry::dashed("plain", "an oracle, all requests"), Reading::oracle_offload_all),
     ];
     let columns = columns(detail);
-    // Without traffic there is no share.
-    let busy: Vec<&Column> = columns.iter().filter(|column| column.counted.holdout_controlled > 0).collect();
+    let most = columns.iter().map(|column| column.counted.holdout_controlled).max().unwrap_or(0);
+    let is_busy = |column: &&Column| column.counted.holdout_controlled > most / QUIET;
+    let busy: Vec<&Column> = columns.iter().filter(is_busy).collect();
     let all = busy.iter().flat_map(|column| FIGURES.iter().map(|(_, figure)| figure(&column.counted)));
     let (x, x_label) = hours_axis(&columns);
     let y = Scale::linear(all.fold(0.0, f64::min).max(LEAST_OFFLOAD), 1.0, UP);
