@@ -36,6 +36,14 @@ fn columns(detail: &Detail) -> Vec<Column> {
     .collect()
 }
 
+/// How many hours are in a column, in words.
+fn in_each(columns: &[Column]) -> String {
+    match columns.first().map_or(1.0, |column| column.to - column.from) {
+        1.0 => "in each hour".into(),
+        hours => format!("in every {hours} hours"),
+    }
+}
+
 /// Steps in hours that people count in; no more than so many are labelled.
 const STEPS_H: [f64; 8] = [1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 7.0 * DAY_H, 30.0 * DAY_H];
 const MOST_STEPS: f64 = 9.0;
@@ -81,7 +89,9 @@ pub(super) fn offload(detail: &Detail) -> Markup {
     html! {
         section {
             h2 { "Offload" }
-            p class="quiet" { "Of what the origin sends without the mesh, in each hour; the node's fetches taken off" }
+            p class="quiet" {
+                "Of what the origin sends without the mesh, " (in_each(&columns)) "; the node's fetches taken off"
+             }
             figure {
                 (plot("Offload by hour", (x, &x_label), (y, &|share| format!("{:.0} %", share * 100.0)), &content))
                 (legend(&FIGURES.map(|(entry, _)| entry)))
@@ -129,7 +139,7 @@ pub(super) fn sources(outcome: &Outcome) -> Markup {
         section {
             h2 { "Bytes by source" }
             p class="quiet" {
-                "In each hour, with the mesh. Peers also gave "
+                "With the mesh, " (in_each(&columns)) ". Peers also gave "
                 (bytes(summary.replicated_bytes as f64)) " ahead of what was asked for, which the secondary cache answers \
                  with; " (bytes(summary.replicated_unused_bytes as f64)) " of it no page has used"
             }
