@@ -76,11 +76,10 @@ pub(super) fn offload(detail: &Detail) -> Markup {
     let all = busy.iter().flat_map(|column| FIGURES.iter().map(|(_, figure)| figure(&column.counted)));
     let (x, x_label) = hours_axis(&columns);
     let y = Scale::linear(all.fold(0.0, f64::min).max(LEAST_OFFLOAD), 1.0, UP);
-    let middle = |column: &Column| x.at((column.from + column.to) / 2.0);
     let content = html! {
         @for (entry, figure) in FIGURES {
             (line(entry.colour, entry.is_dashed,
-                busy.iter().map(|column| (middle(column), y.at(figure(&column.counted))))))
+                through(&busy).map(|(hour, column)| (x.at(hour), y.at(figure(&column.counted))))))
         }
         @for column in &columns {
             (tooltip((x.at(column.from), x.at(column.to)), &offload_text(column)))
@@ -91,13 +90,22 @@ pub(super) fn offload(detail: &Detail) -> Markup {
             h2 { "Offload" }
             p class="quiet" {
                 "Of what the origin sends without the mesh, " (in_each(&columns)) "; the node's fetches taken off"
-             }
+            }
             figure {
                 (plot("Offload by hour", (x, &x_label), (y, &|share| format!("{:.0} %", share * 100.0)), &content))
                 (legend(&FIGURES.map(|(entry, _)| entry)))
             }
         }
     }
+}
+
+/// The middle of each column; the first begins at its beginning, and the last ends at its end, so that a single one is a
+/// line, too.
+fn through<'a>(columns: &'a [&Column]) -> impl Iterator<Item = (f64, &'a Column)> {
+    let first = columns.first().map(|column| (column.from, *column));
+    let last = columns.last().map(|column| (column.to, *column));
+    let middles = columns.iter().map(|column| ((column.from + column.to) / 2.0, *column));
+    first.into_iter().chain(middles).chain(last)
 }
 
 fn offload_text(column: &Column) -> String {

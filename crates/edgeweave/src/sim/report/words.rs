@@ -4,6 +4,9 @@ use maud::{Markup, html};
 
 const SECOND_MS: f64 = 1_000.0;
 
+/// As wide as a plus, which a hyphen is not.
+const MINUS: &str = "\u{2212}";
+
 /// Whole numbers in groups of three.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -14,7 +17,7 @@ pub(super) fn count(number: u64) -> String {
 
 /// A share, as a percentage.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+    format!("{:.1} %", share * 100.0).replace('-', MINUS)
 }
 
 /// A change, as a percentage with its sign.
@@ -22,7 +25,7 @@ pub(super) fn change(share: f64) -> String {
     if is_none(share) {
         return "0.0 %".into();
     }
-    format!("{:+.1} %", share * 100.0).replace('-', "\u{2212}")
+    format!("{:+.1} %", share * 100.0).replace('-', MINUS)
 }
 
 /// Whether a change is too small to be shown.
