@@ -1,5 +1,7 @@
 //! `edgeweave sim`: the brains under a virtual clock, from flags or a scenario file.
 
+mod report;
+
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use edgeweave_sim::{Control, Fault, Loads, Outcome, Scenario};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use self::report::ReportFile;
 use crate::failure::Failure;
 
 /// A terabyte: what the default scenario goes on for.
@@ -50,6 +53,9 @@ pub(crate) struct Options {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Write what came of it as a page of HTML, with plots; what the file had is lost.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// What is printed: the outcome, and what it took.
@@ -65,10 +71,11 @@ struct Printed<'a> {
 /// Simulates it.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let scenario = scenario(options)?;
+    let report = options.report.as_deref().map(ReportFile::open).transpose()?;
     let bar = progress_bar();
     let stop = interrupted()?;
     let start = Instant::now();
-    let outcome = edgeweave_sim::run(scenario, |progress| {
+    let outcome = edgeweave_sim::run(scenario.clone(), |progress| {
         bar.set_position((progress.done * 1000.0) as u64);
         bar.set_message(format!(
             "{} page views, {:.0} a second, {} people present",
@@ -93,6 +100,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             "{wall_s:.1} s, {page_views_per_s:.0} page views a second, event hash {}",
             outcome.event_hash
         );
+    }
+    if let Some(report) = report {
+        report.write(&scenario, &outcome)?;
     }
     if outcome.laws.violations == 0 {
         return Ok(());

@@ -110,6 +110,8 @@ pub(crate) struct Request {
     pub(crate) began: Timestamp,
     /// Bytes of it that the mesh has delivered.
     pub(crate) from_mesh: u64,
+    /// Whether an engine has taken it.
+    pub(crate) engine_asked: bool,
     /// The content that the supernode was asked for.
     pub(crate) hash: Option<Digest>,
     /// Whether the origin has been asked, too.

@@ -213,9 +213,9 @@ impl Simulation {
         }
     }
 
-    /// Plans the node's next crash.
+    /// Plans the node's next crash, while people come.
     pub(crate) fn plan_crash(&mut self) {
-        if self.has(Fault::NodeCrashes) {
+        if self.has(Fault::NodeCrashes) && self.progress() < 1.0 {
             self.queue.plan(self.now() + CRASH_EVERY, Event::NodeCrashes);
         }
     }

@@ -7,8 +7,11 @@ use edgeweave_protocol::report::{Report, Sources};
 use edgeweave_protocol::{Reason, Timestamp};
 use serde::Serialize;
 
+use crate::content::Token;
+use crate::detail::{Hours, Reading};
 use crate::event::Arm;
 use crate::origin::{Origin, is_public, mesh_lifetime};
+use crate::visitor::Visitor;
 use crate::world::site::Site;
 
 /// Counters of a run.
@@ -34,7 +37,37 @@ pub(crate) struct Figures {
     dismissed: BTreeMap<Reason, u64>,
     networks: BTreeSet<usize>,
     countries: BTreeSet<usize>,
+    /// Bytes that each visitor gave.
     uploads: Vec<u64>,
+    hours: Hours,
+    by_country: Vec<Arms<CountryArm>>,
+    by_network: Vec<ByNetwork>,
+    /// Bytes that visitors gave of each asset.
+    uploads_by_asset: Vec<u64>,
+}
+
+/// What one arm has of a country.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CountryArm {
+    pub(crate) loads: u64,
+    pub(crate) loads_us: u64,
+    pub(crate) origin: u64,
+}
+
+/// What a network's visitors did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ByNetwork {
+    pub(crate) page_views: u64,
+    /// Bytes that they gave.
+    pub(crate) uploaded: u64,
+}
+
+/// The counter at a place, all of them being zero at first.
+fn counter<T: Clone + Default>(counters: &mut Vec<T>, place: usize) -> &mut T {
+    if counters.len() <= place {
+        counters.resize(place + 1, T::default());
+    }
+    &mut counters[place]
 }
 
 /// What one arm asked of the origin, and how long its pages took.
@@ -84,6 +117,8 @@ impl OracleArm {
 pub(crate) struct Asked {
     /// The asset; `None` for a document.
     pub(crate) asset: Option<u32>,
+    /// The country that asks.
+    pub(crate) country: usize,
     /// Whether the page was under a worker's control, and so the mesh could have answered.
     pub(crate) controlled: bool,
     /// Bytes of content that were asked for.
@@ -100,13 +135,14 @@ impl Figures {
 
     /// A browser has asked the origin.
     pub(crate) fn asked(&mut self, arm: Arm, now: Timestamp, site: &Site, asked: Asked) {
-        let Asked { asset, controlled, bytes } = asked;
+        let Asked { asset, country, controlled, bytes } = asked;
         let controlled = controlled && asset.is_some();
         let figures = self.arm(arm);
         figures.origin += bytes;
         if controlled {
             figures.origin_controlled += bytes;
         }
+        counter(&mut self.by_country, country).arm(arm).origin += bytes;
         if arm == Arm::Holdout {
             self.oracle.all.asked(now, site, asset, bytes);
             if controlled {
@@ -116,13 +152,22 @@ impl Figures {
     }
 
     /// A page has loaded.
-    pub(crate) fn loaded(&mut self, arm: Arm, took: Duration, first_ever: bool) {
+    pub(crate) fn loaded(&mut self, arm: Arm, country: usize, took: Duration, first_ever: bool) {
         let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         let figures = self.arm(arm);
         figures.loads.push(took);
         if first_ever {
             figures.first_loads.push(took);
         }
+        let country = counter(&mut self.by_country, country).arm(arm);
+        country.loads += 1;
+        country.loads_us += u64::from(took);
+    }
+
+    /// Somebody looks at a page.
+    pub(crate) fn viewed(&mut self, network: usize) {
+        self.page_views += 1;
+        counter(&mut self.by_network, network).page_views += 1;
     }
 
     pub(crate) fn served_from_cache(&mut self, bytes: u64) {
@@ -154,12 +199,13 @@ impl Figures {
         self.countries.insert(country);
     }
 
-    pub(crate) fn uploaded(&mut self, visitor: u32, bytes: u64) {
-        let place = visitor as usize;
-        if self.uploads.len() <= place {
-            self.uploads.resize(place + 1, 0);
-        }
-        self.uploads[place] += bytes;
+    /// A visitor gives a piece, if it is one.
+    pub(crate) fn uploaded(&mut self, visitor: &Visitor, payload: Option<(Token, u32)>) {
+        let Some((token, bytes)) = payload else { return };
+        let bytes = u64::from(bytes);
+        *counter(&mut self.uploads, visitor.planned.visitor as usize) += bytes;
+        *counter(&mut self.uploads_by_asset, token.content.asset as usize) += bytes;
+        counter(&mut self.by_network, visitor.person.network).uploaded += bytes;
     }
 
     /// A client reports what it has not told before.
@@ -173,10 +219,67 @@ impl Figures {
         self.holdout.origin.saturating_sub(self.mesh.origin + self.node_fetched)
     }
 
+    /// The clock has come to `now`, and nothing of then has been counted.
+    pub(crate) fn clock(&mut self, now: Timestamp) {
+        while self.hours.end() <= now {
+            self.hours.push(self.reading());
+        }
+    }
+
+    /// How the counters stand.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading {
+            page_views: self.page_views,
+            bytes: Sources {
+                cache: self.cache,
+                peers: self.peers,
+                supernode: self.supernode,
+                origin: self.mesh.origin,
+            },
+            node_fetched: self.node_fetched,
+            controlled: self.mesh.origin_controlled,
+            holdout: self.holdout.origin,
+            holdout_controlled: self.holdout.origin_controlled,
+            oracle: self.oracle.all.bytes,
+            oracle_controlled: self.oracle.controlled.bytes,
+        }
+    }
+
+    pub(crate) fn hours(&self) -> &Hours {
+        &self.hours
+    }
+
+    pub(crate) fn by_country(&self) -> &[Arms<CountryArm>] {
+        &self.by_country
+    }
+
+    pub(crate) fn by_network(&self) -> &[ByNetwork] {
+        &self.by_network
+    }
+
+    /// Bytes that visitors gave of each asset.
+    pub(crate) fn uploads_by_asset(&self) -> &[u64] {
+        &self.uploads_by_asset
+    }
+
+    /// Bytes that each visitor gave, in no order.
+    pub(crate) fn uploads(&self) -> &[u64] {
+        &self.uploads
+    }
+
+    /// How long pages took, in microseconds: all, and those of visitors who had never been there.
+    pub(crate) fn loads(&self, arm: Arm) -> [&[u32]; 2] {
+        let figures = match arm {
+            Arm::Holdout => &self.holdout,
+            Arm::Mesh => &self.mesh,
+        };
+        [&figures.loads, &figures.first_loads]
+    }
+
     /// Everything that was counted, as it is shown.
     pub(crate) fn summary(&mut self) -> Summary {
+        let now = self.reading();
         let (holdout, mesh) = (&mut self.holdout, &mut self.mesh);
-        let share = |holdout: u64, mesh: u64| 1.0 - mesh as f64 / holdout.max(1) as f64;
         self.uploads.retain(|bytes| *bytes > 0);
         self.uploads.sort_unstable();
         Summary {
@@ -184,20 +287,15 @@ impl Figures {
             countries: self.countries.len(),
             visitors: self.visitors,
             page_views: self.page_views,
-            bytes: Sources {
-                cache: self.cache,
-                peers: self.peers,
-                supernode: self.supernode,
-                origin: mesh.origin,
-            },
+            bytes: now.bytes,
             holdout_origin_bytes: holdout.origin,
             node_fetched_bytes: self.node_fetched,
             replicated_bytes: self.replicated,
             replicated_unused_bytes: self.replicated.saturating_sub(self.replicated_used),
-            offload: share(holdout.origin_controlled, mesh.origin_controlled + self.node_fetched),
-            offload_all: share(holdout.origin, mesh.origin + self.node_fetched),
-            oracle_offload: share(holdout.origin_controlled, self.oracle.controlled.bytes),
-            oracle_offload_all: share(holdout.origin, self.oracle.all.bytes),
+            offload: now.offload(),
+            offload_all: now.offload_all(),
+            oracle_offload: now.oracle_offload(),
+            oracle_offload_all: now.oracle_offload_all(),
             page_load: Arms { holdout: Loads::of(&mut holdout.loads), mesh: Loads::of(&mut mesh.loads) },
             first_visit: Arms {
                 holdout: Loads::of(&mut holdout.first_loads),
@@ -213,12 +311,21 @@ impl Figures {
 }
 
 /// Both arms' figures.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Arms<T> {
     /// Without the mesh.
     pub holdout: T,
     /// With it.
     pub mesh: T,
+}
+
+impl<T> Arms<T> {
+    fn arm(&mut self, arm: Arm) -> &mut T {
+        match arm {
+            Arm::Holdout => &mut self.holdout,
+            Arm::Mesh => &mut self.mesh,
+        }
+    }
 }
 
 /// How long pages took to load.

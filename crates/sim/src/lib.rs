@@ -16,6 +16,7 @@
 
 mod browser;
 mod content;
+mod detail;
 mod dice;
 mod event;
 mod faults;
@@ -38,6 +39,7 @@ mod world;
 
 use serde::Serialize;
 
+pub use detail::{AssetDetail, CountryDetail, Detail, Histogram, NetworkDetail, Reading};
 pub use faults::Fault;
 pub use figures::{Arms, Loads, Summary, Uploads};
 pub use laws::{Law, Verdict, Violation};
@@ -79,6 +81,9 @@ pub struct Outcome {
     /// Everything that was counted.
     #[serde(flatten)]
     pub summary: Summary,
+    /// What a report draws, which is too long to print.
+    #[serde(skip)]
+    pub detail: Detail,
     /// The laws.
     pub laws: Verdict,
     /// Events.
@@ -112,6 +117,7 @@ pub fn run(scenario: Scenario, mut look: impl FnMut(Progress) -> Control) -> Res
     Ok(Outcome {
         seed,
         event_hash: format!("{:016x}", simulation.queue.hash()),
+        detail: Detail::of(&simulation),
         summary: simulation.figures.summary(),
         laws: simulation.laws.verdict(),
         events: simulation.queue.taken(),

@@ -47,6 +47,7 @@ impl Simulation {
             asset,
             began: now,
             from_mesh: 0,
+            engine_asked: false,
             hash: None,
             origin_asked: false,
             answered: false,
@@ -68,7 +69,7 @@ impl Simulation {
         let round_trip = self.round_trip_to_origin(visitor);
         let slow = self.origin_delay();
         let slowness = visitor.person.device.slowness;
-        let number = visitor.planned.visitor;
+        let (number, country) = (visitor.planned.visitor, visitor.person.country);
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let browser = visitor.browser_mut(arm);
         let page = browser.load.page;
@@ -115,7 +116,7 @@ impl Simulation {
         if let Some(at) = browser.connection.ask(now, request, bytes, think, round_trip) {
             self.queue.plan(at, Event::Pump { visitor: key, arm, server: Server::Origin });
         }
-        let asked = Asked { asset, controlled, bytes };
+        let asked = Asked { asset, country, controlled, bytes };
         self.figures.asked(arm, now, &self.site, asked);
     }
 
@@ -221,13 +222,14 @@ impl Simulation {
     fn check_loaded(&mut self, key: Key, arm: Arm) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let country = visitor.person.country;
         let load = &mut visitor.browser_mut(arm).load;
         if load.open > 0 || !load.fonts.is_empty() || load.loaded.is_some() {
             return;
         }
         load.loaded = Some(now);
         let (took, first_ever) = (now.since(load.began), load.first_ever);
-        self.figures.loaded(arm, took, first_ever);
+        self.figures.loaded(arm, country, took, first_ever);
         if arm == Arm::Mesh {
             self.page_loaded(key);
         }
@@ -237,6 +239,7 @@ impl Simulation {
     pub(crate) fn end_page(&mut self, key: Key, arm: Arm) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let country = visitor.person.country;
         let browser = visitor.browser_mut(arm);
         browser.connection.abandon();
         browser.supernode.abandon();
@@ -244,7 +247,7 @@ impl Simulation {
         if load.number > 0 && load.loaded.is_none() {
             load.loaded = Some(now);
             let (took, first_ever) = (now.since(load.began), load.first_ever);
-            self.figures.loaded(arm, took, first_ever);
+            self.figures.loaded(arm, country, took, first_ever);
         }
     }
 }

@@ -496,7 +496,7 @@ impl Simulation {
         let len = frame.payload.map_or(0, |(_, len)| len);
         let bytes = u64::from(len) + FRAME_OVERHEAD;
         self.laws.uploaded(now, visitor, frame.payload, &self.site, &self.scenario.policy);
-        self.figures.uploaded(visitor.planned.visitor, u64::from(len));
+        self.figures.uploaded(visitor, frame.payload);
         let at = visitor.mesh.up.carry(now, bytes).max(now + channel.window.pace(bytes, latency * 2));
         self.queue.plan(at, Event::PieceLeaves(here, peer, Box::new(Piece { transfer, frame })));
     }

@@ -105,6 +105,7 @@ impl Simulation {
     /// Lets the next event happen; false when there is none.
     pub(crate) fn step(&mut self) -> bool {
         let Some(event) = self.queue.take() else { return false };
+        self.figures.clock(self.queue.now());
         match event {
             Event::Visit => self.visit(),
             Event::NextView { visitor } => self.next_view(visitor),
@@ -181,11 +182,12 @@ impl Simulation {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let Some(view) = visitor.session.views.get(visitor.next_view) else { return self.leave_site(key) };
+        let network = visitor.person.network;
         let (page, dwell) = (view.page, Duration::from_micros(view.dwell_us));
         let first_ever = visitor.planned.session == 0 && visitor.next_view == 0;
         visitor.next_view += 1;
         self.queue.plan(now + EXPECTED_LOAD + dwell, Event::NextView { visitor: key });
-        self.figures.page_views += 1;
+        self.figures.viewed(network);
         self.begin_page(key, Arm::Holdout, page, first_ever);
         self.begin_page(key, Arm::Mesh, page, first_ever);
     }

@@ -60,7 +60,7 @@ impl Simulation {
         else {
             return;
         };
-        let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked) else { return };
+        let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked || asked.engine_asked) else { return };
         let shelf = visitor.client.kept.shelf.clone();
         let slowness = visitor.person.device.slowness;
         let size = u64::from(self.site.assets[asset as usize].bytes);
@@ -97,6 +97,10 @@ impl Simulation {
 
     pub(crate) fn ask_engine(&mut self, key: Key, request: RequestKey, asset: u32) {
         let id = u32::from(request.load) << 16 | u32::from(request.place);
+        let load = self.visitors.get_mut(key).map(|visitor| &mut visitor.mesh.load);
+        if let Some(asked) = load.and_then(|load| load.requests.get_mut(usize::from(request.place))) {
+            asked.engine_asked = true;
+        }
         self.laws.asked(self.queue.now(), key, id);
         let url = self.origin.url(asset).into();
         self.tell(key, Input::Request { id, url, range: None, rescue: false });
