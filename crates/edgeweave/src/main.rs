@@ -11,6 +11,10 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
 
+/// Nodes and simulations live on small allocations: this one takes about half the time of the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Visitors' browsers serve a site's verified assets to each other.
 #[derive(Parser)]
 #[command(name = "edgeweave", version, propagate_version = true, max_term_width = 110)]

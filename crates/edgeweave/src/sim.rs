@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use clap::Args;
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
-use edgeweave_sim::{Control, Fault, Loads, Outcome, Scenario};
+use edgeweave_sim::{Baseline, Control, Fault, Loads, Outcome, Scenario};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// End when so many bytes have been kept off the origin.
     #[arg(long, value_name = "BYTES")]
     until_offloaded_bytes: Option<u64>,
+    /// Page views over which the policies are compared with simpler ones; zero compares nothing.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    baselines: u64,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -63,6 +66,7 @@ pub(crate) struct Options {
 struct Printed<'a> {
     #[serde(flatten)]
     outcome: &'a Outcome,
+    baselines: &'a [Baseline],
     wall_s: f64,
     page_views_per_s: f64,
     peak_rss_bytes: Option<u64>,
@@ -88,10 +92,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     bar.finish_and_clear();
     let outcome = outcome.map_err(|error| Failure::usage(error.to_string()).with_way_out(SEE))?;
     let wall_s = start.elapsed().as_secs_f64();
+    let baselines = baselines(options, &scenario, stop)?;
     let page_views_per_s = outcome.summary.page_views as f64 / wall_s;
     if options.json {
         let printed =
-            Printed { outcome: &outcome, wall_s, page_views_per_s, peak_rss_bytes: peak_rss_bytes() };
+            Printed { outcome: &outcome, baselines: &baselines, wall_s, page_views_per_s, peak_rss_bytes: peak_rss_bytes() };
         let line = serde_json::to_string(&printed).map_err(|error| Failure::other(error.to_string()))?;
         println!("{line}");
     } else {
@@ -102,7 +107,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         );
     }
     if let Some(report) = report {
-        report.write(&scenario, &outcome)?;
+        report.write(&scenario, &outcome, &baselines)?;
     }
     if outcome.laws.violations == 0 {
         return Ok(());
@@ -110,6 +115,21 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let first = outcome.laws.first.first().map_or(String::new(), |violation| violation.what.clone());
     let what = format!("{} violations of the laws; the first: {first}", outcome.laws.violations);
     Err(Failure::other(what).with_way_out(format!("seed {} replays it", outcome.seed)))
+}
+
+/// The same visits under simpler policies, as far as is asked for.
+fn baselines(options: &Options, scenario: &Scenario, stop: &AtomicBool) -> Result<Vec<Baseline>, Failure> {
+    if options.baselines == 0 {
+        return Ok(Vec::new());
+    }
+    let bar = progress_bar();
+    let rows = edgeweave_sim::baselines(scenario, options.baselines, |progress| {
+        bar.set_position((progress.done * 1000.0) as u64);
+        bar.set_message("simpler policies");
+        if stop.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    });
+    bar.finish_and_clear();
+    rows.map_err(|error| Failure::usage(error.to_string()).with_way_out(SEE))
 }
 
 /// The way out of a scenario that means nothing.

@@ -69,7 +69,7 @@ impl Default for Policy {
             upload_bytes_per_second: 8 << 20,
             neighbours: 8,
             min_crowd: 2,
-            replicate_bytes_per_page: 6 << 20,
+            replicate_bytes_per_page: 16 << 20,
             hedge: true,
             supernode: false,
             strip_local_candidates: false,

@@ -231,8 +231,9 @@ impl Figures {
         Reading {
             page_views: self.page_views,
             bytes: Sources {
-                cache: self.cache,
-                peers: self.peers,
+                // What a page uses of what was fetched ahead comes from peers, if by way of the secondary cache.
+                cache: self.cache.saturating_sub(self.replicated_used),
+                peers: self.peers + self.replicated_used,
                 supernode: self.supernode,
                 origin: self.mesh.origin,
             },
@@ -397,7 +398,7 @@ pub struct Summary {
     pub visitors: u64,
     /// Pages that they looked at, each once without the mesh and once with it.
     pub page_views: u64,
-    /// Bytes by source in the mesh arm.
+    /// Bytes by source in the mesh arm. What was fetched ahead counts as from peers, when a page first uses it.
     pub bytes: Sources,
     /// Bytes from the origin in the other arm.
     pub holdout_origin_bytes: u64,

@@ -14,6 +14,7 @@
 //! 4. `laws` checks, `figures` counts.
 //! 5. Read the [`Outcome`].
 
+mod baselines;
 mod browser;
 mod content;
 mod detail;
@@ -39,6 +40,7 @@ mod world;
 
 use serde::Serialize;
 
+pub use baselines::{Baseline, baselines};
 pub use detail::{AssetDetail, CountryDetail, Detail, Histogram, NetworkDetail, Reading};
 pub use faults::Fault;
 pub use figures::{Arms, Loads, Summary, Uploads};
@@ -98,7 +100,7 @@ pub struct Outcome {
 /// When the scenario cannot be simulated.
 pub fn run(scenario: Scenario, mut look: impl FnMut(Progress) -> Control) -> Result<Outcome, ScenarioError> {
     let seed = scenario.seed;
-    let enough = scenario.until_offloaded_bytes;
+    let (enough, until_page_views) = (scenario.until_offloaded_bytes, scenario.until_page_views);
     let mut simulation = Simulation::new(scenario)?;
     while simulation.step() {
         if simulation.queue.taken() % LOOK_EVERY != 0 {
@@ -108,7 +110,13 @@ pub fn run(scenario: Scenario, mut look: impl FnMut(Progress) -> Control) -> Res
         if enough > 0 && offloaded >= enough {
             break;
         }
-        let done = if enough > 0 { offloaded as f64 / enough as f64 } else { 0.0 }.max(simulation.progress());
+        let (views, most) = (simulation.figures.page_views, until_page_views);
+        if most > 0 && views >= most {
+            break;
+        }
+        let done = if most > 0 {
+            views as f64 / most as f64
+        } else if enough > 0 { offloaded as f64 / enough as f64 } else { 0.0 }.max(simulation.progress());
         let (page_views, present) = (simulation.figures.page_views, simulation.visitors.len());
         if look(Progress { done, page_views, present }) == Control::Stop {
             break;

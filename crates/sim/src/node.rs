@@ -161,6 +161,9 @@ impl Simulation {
         let Some(engine) = self.node.sessions.get(session as usize).copied().flatten() else { return };
         let Some(visitor) = self.visitors.get(engine.visitor) else { return };
         let at = self.now() + self.round_trip_to_origin(visitor) / 2 + self.node_delay();
+        let Some(part) = self.part(engine) else { return };
+        part.last_heard = part.last_heard.max(at);
+        let at = part.last_heard;
         self.queue.plan(at, Event::PeerHears(engine, Box::new(message)));
     }
 }

@@ -82,6 +82,8 @@ impl Simulation {
             payloads: Payloads::default(),
             tick_at: None,
             manner,
+            last_said: now,
+            last_heard: now,
         });
         let resources = std::mem::take(&mut client.fetched);
         let untold = std::mem::take(&mut client.untold);
@@ -322,6 +324,8 @@ impl Simulation {
             Output::Say(message) => {
                 let Some((session, visitor)) = part.session.zip(self.visitors.get(key)) else { return };
                 let at = now + self.round_trip_to_origin(visitor) / 2 + self.node_delay();
+                part.last_said = part.last_said.max(at);
+                let at = part.last_said;
                 let message = self.lie(part.manner, message);
                 self.queue.plan(at, Event::NodeHears { session, message: Box::new(message) });
             }

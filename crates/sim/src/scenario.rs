@@ -26,6 +26,8 @@ pub struct Scenario {
     pub days: f64,
     /// The simulation ends when so many bytes have been kept off the origin; zero lets it go to the end of its days.
     pub until_offloaded_bytes: u64,
+    /// The simulation ends after so many page views; zero lets it go on.
+    pub until_page_views: u64,
     /// Where the origin and the node are, as an ISO 3166 code; where most visitors are, if it is none of the countries
     /// that they come from.
     pub origin_country: String,
@@ -60,6 +62,7 @@ impl Default for Scenario {
             visitors: 200_000,
             days: 7.0,
             until_offloaded_bytes: 0,
+            until_page_views: 0,
             origin_country: "US".into(),
             supernodes: ["US", "DE", "IN", "JP", "BR"].map(String::from).into(),
             origin_bytes_per_s: 2_500_000,

@@ -115,6 +115,9 @@ pub(crate) struct PagePart {
     pub(crate) payloads: Payloads,
     pub(crate) tick_at: Option<Timestamp>,
     pub(crate) manner: Manner,
+    /// When the last message in each direction of the WebSocket arrives: they arrive in order.
+    pub(crate) last_said: Timestamp,
+    pub(crate) last_heard: Timestamp,
 }
 
 impl PagePart {

@@ -16,7 +16,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use edgeweave_sim::{Outcome, Scenario};
+use edgeweave_sim::{Baseline, Outcome, Scenario};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::failure::Failure;
@@ -37,8 +37,8 @@ impl ReportFile {
         Ok(Self { path: path.into(), file })
     }
 
-    pub(super) fn write(mut self, scenario: &Scenario, outcome: &Outcome) -> Result<(), Failure> {
-        let page = page(scenario, outcome).into_string();
+    pub(super) fn write(mut self, scenario: &Scenario, outcome: &Outcome, rows: &[Baseline]) -> Result<(), Failure> {
+        let page = page(scenario, outcome, rows).into_string();
         let written = self.file.set_len(0).and_then(|()| self.file.write_all(page.as_bytes()));
         written.map_err(|error| cannot_write(&self.path, &error))
     }
@@ -50,7 +50,7 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// The whole page; it is well-formed XML, too.
-fn page(scenario: &Scenario, outcome: &Outcome) -> Markup {
+fn page(scenario: &Scenario, outcome: &Outcome, rows: &[Baseline]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -70,7 +70,7 @@ fn page(scenario: &Scenario, outcome: &Outcome) -> Markup {
                     (loads::first_visits(outcome))
                     (map::countries(&outcome.detail))
                     (hot_spots::uploads(outcome))
-                    (baselines::baselines(outcome))
+                    (baselines::baselines(rows))
                     (hot_spots::assets(&outcome.detail))
                     (hot_spots::networks(&outcome.detail))
                 }
@@ -108,7 +108,7 @@ mod tests {
         let scenario = scenario();
         let mut outcome = edgeweave_sim::run(scenario.clone(), |_| Control::Continue).unwrap();
         outcome.detail.networks[0].name = "<script>alert('A & B')</script>";
-        let text = page(&scenario, &outcome).into_string();
+        let text = page(&scenario, &outcome, &[]).into_string();
         let document = parse(&text);
         let elements = |name| document.descendants().filter(move |node| node.has_tag_name(name));
         let headings: Vec<&str> = elements("h2").filter_map(|heading| heading.text()).collect();
@@ -133,7 +133,7 @@ mod tests {
     fn a_run_that_nothing_came_of_has_a_report() {
         let scenario = Scenario { visitors: 1, days: 1e-9, ..scenario() };
         let outcome = edgeweave_sim::run(scenario.clone(), |_| Control::Stop).unwrap();
-        let text = page(&scenario, &outcome).into_string();
+        let text = page(&scenario, &outcome, &[]).into_string();
         assert_all_places_are_numbers(&parse(&text));
     }
 

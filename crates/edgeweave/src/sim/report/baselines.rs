@@ -1,48 +1,29 @@
 //! What else a site could have done, and what that would have brought.
 
-use edgeweave_sim::Outcome;
+use edgeweave_sim::Baseline;
 use maud::{Markup, html};
 
-use super::headline::ratio;
 use super::words::{coloured_change, percent, time};
 
-/// One way to run the site, under the same visits.
-struct Baseline {
-    name: &'static str,
-    /// Of requests under a worker's control, and of all.
-    offload: [f64; 2],
-    /// In milliseconds, where pages were loaded that way.
-    mean_page_load: Option<f64>,
-}
-
-/// The mesh among other ways.
-pub(super) fn baselines(outcome: &Outcome) -> Markup {
-    let summary = &outcome.summary;
-    let loads = &summary.page_load;
-    let rows = [
-        Baseline { name: "plain HTTP cache", offload: [0.0; 2], mean_page_load: Some(loads.holdout.mean_ms) },
-        Baseline {
-            name: "the mesh",
-            offload: [summary.offload, summary.offload_all],
-            mean_page_load: Some(loads.mesh.mean_ms),
-        },
-        Baseline {
-            name: "an oracle",
-            offload: [summary.oracle_offload, summary.oracle_offload_all],
-            mean_page_load: None,
-        },
-    ];
+/// The mesh among other ways to run the site.
+pub(super) fn baselines(rows: &[Baseline]) -> Markup {
     html! {
         section {
             h2 { "Baselines" }
-            p class="quiet" { "The same visits otherwise; an oracle has the origin send each version of an asset once" }
-            (table(&rows, loads.holdout.mean_ms))
+            @if let Some(first) = rows.first() {
+                p class="quiet" {
+                    "The first " (first.page_views) " page views, which are the same in every row; an oracle has the origin send each version of an \
+                     asset once."
+                }
+                (table(rows))
+            } @else {
+                p class="quiet" { "Nothing was compared: --baselines N compares over N page views." }
+            }
         }
     }
 }
 
-/// Changes are against a mean page load of `plain` milliseconds.
-fn table(rows: &[Baseline], plain: f64) -> Markup {
+fn table(rows: &[Baseline]) -> Markup {
     html! {
         table {
             tr {
@@ -51,10 +32,11 @@ fn table(rows: &[Baseline], plain: f64) -> Markup {
             @for row in rows {
                 tr {
                     td { (row.name) }
-                    @for offload in row.offload { td { (percent(offload)) } }
-                    @if let Some(mean) = row.mean_page_load {
+                    td { (percent(row.offload)) }
+                    td { (percent(row.offload_all)) }
+                    @if let Some((mean, change)) = row.mean_ms.zip(row.change_mean) {
                         td { (time(mean)) }
-                        td { (coloured_change(ratio(mean, plain))) }
+                        td { (coloured_change(change)) }
                     } @else {
                         td { "–" } td { "–" }
                     }
