@@ -9,6 +9,7 @@ mod demo;
 mod engine;
 mod networks;
 mod setup;
+mod sim_swarm;
 mod size;
 mod stamp;
 mod step;
@@ -47,6 +48,8 @@ enum Task {
     Demo(demo::Options),
     /// Write the list of networks that the simulator's visitors come from.
     Networks,
+    /// Look for violations of the laws in ever new small worlds.
+    SimSwarm(sim_swarm::Options),
     /// Measure.
     Bench {
         #[command(subcommand)]
@@ -74,6 +77,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test => return test::run(&workspace),
         Task::Demo(options) => return demo::run(&workspace, &options),
         Task::Networks => networks::run(&workspace)?,
+        Task::SimSwarm(options) => sim_swarm::run(&workspace, &options)?,
         Task::Bench { bench } => bench::run(&workspace, &bench)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,16 +1,18 @@
 //! `edgeweave sim`: the brains under a virtual clock, from flags or a scenario file.
 
 mod report;
+mod violation;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
-use edgeweave_sim::{Baseline, Control, Fault, Loads, Outcome, Scenario};
+use edgeweave_protocol::policy::Prefer;
+use edgeweave_sim::{Baseline, Control, Fault, Introductions, Loads, Outcome, Scenario};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -26,6 +28,9 @@ pub(crate) struct Options {
     /// A scenario in TOML; docs/simulation.md describes its keys.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
+    /// Show a scenario step by step, until a law is violated.
+    #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
+    replay: Option<PathBuf>,
     /// Networks that visitors come from.
     #[arg(long, value_name = "N")]
     networks: Option<usize>,
@@ -50,15 +55,48 @@ pub(crate) struct Options {
     /// End when so many bytes have been kept off the origin.
     #[arg(long, value_name = "BYTES")]
     until_offloaded_bytes: Option<u64>,
-    /// Page views over which the policies are compared with simpler ones; zero compares nothing.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    baselines: u64,
+    /// End after so many page views.
+    #[arg(long, value_name = "N")]
+    until_page_views: Option<u64>,
+    /// What pages prefer, and what is left out: speed, offload, random-neighbours, no-hedging, no-replication,
+    /// no-supernodes, with commas between them.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    policy: Vec<Way>,
+    /// Page views over which the policies are compared with simpler ones; zero compares nothing. By default the usual
+    /// scenario is compared, and no other.
+    #[arg(long, value_name = "N")]
+    baselines: Option<u64>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
     /// Write what came of it as a page of HTML, with plots; what the file had is lost.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+}
+
+/// A way to run the mesh.
+#[derive(Clone, Copy, ValueEnum)]
+enum Way {
+    Speed,
+    Offload,
+    RandomNeighbours,
+    NoHedging,
+    NoReplication,
+    NoSupernodes,
+}
+
+impl Way {
+    fn apply(self, scenario: &mut Scenario) {
+        let policy = &mut scenario.policy;
+        match self {
+            Self::Speed => policy.prefer = Prefer::Speed,
+            Self::Offload => policy.prefer = Prefer::Offload,
+            Self::RandomNeighbours => scenario.introductions = Introductions::Random,
+            Self::NoHedging => policy.hedge = false,
+            Self::NoReplication => policy.replicate_bytes_per_page = 0,
+            Self::NoSupernodes => scenario.supernodes.clear(),
+        }
+    }
 }
 
 /// What is printed: the outcome, and what it took.
@@ -74,6 +112,9 @@ struct Printed<'a> {
 
 /// Simulates it.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    if let Some(file) = &options.replay {
+        return violation::replay(read(file)?);
+    }
     let scenario = scenario(options)?;
     let report = options.report.as_deref().map(ReportFile::open).transpose()?;
     let bar = progress_bar();
@@ -95,8 +136,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let baselines = baselines(options, &scenario, stop)?;
     let page_views_per_s = outcome.summary.page_views as f64 / wall_s;
     if options.json {
-        let printed =
-            Printed { outcome: &outcome, baselines: &baselines, wall_s, page_views_per_s, peak_rss_bytes: peak_rss_bytes() };
+        let printed = Printed {
+            outcome: &outcome,
+            baselines: &baselines,
+            wall_s,
+            page_views_per_s,
+            peak_rss_bytes: peak_rss_bytes(),
+        };
         let line = serde_json::to_string(&printed).map_err(|error| Failure::other(error.to_string()))?;
         println!("{line}");
     } else {
@@ -112,18 +158,22 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if outcome.laws.violations == 0 {
         return Ok(());
     }
-    let first = outcome.laws.first.first().map_or(String::new(), |violation| violation.what.clone());
-    let what = format!("{} violations of the laws; the first: {first}", outcome.laws.violations);
-    Err(Failure::other(what).with_way_out(format!("seed {} replays it", outcome.seed)))
+    Err(violation::explain(&scenario, &outcome))
 }
+
+/// Page views over which the usual scenario's policies are compared.
+const COMPARED: u64 = 8_000;
 
 /// The same visits under simpler policies, as far as is asked for.
 fn baselines(options: &Options, scenario: &Scenario, stop: &AtomicBool) -> Result<Vec<Baseline>, Failure> {
-    if options.baselines == 0 {
+    let usual =
+        options.scenario.is_none() && options.visitors.is_none() && options.until_page_views.is_none();
+    let page_views = options.baselines.unwrap_or(if usual { COMPARED } else { 0 });
+    if page_views == 0 {
         return Ok(Vec::new());
     }
     let bar = progress_bar();
-    let rows = edgeweave_sim::baselines(scenario, options.baselines, |progress| {
+    let rows = edgeweave_sim::baselines(scenario, page_views, |progress| {
         bar.set_position((progress.done * 1000.0) as u64);
         bar.set_message("simpler policies");
         if stop.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
@@ -137,13 +187,7 @@ const SEE: &str = "see docs/simulation.md#scenarios for the keys and what they t
 
 fn scenario(options: &Options) -> Result<Scenario, Failure> {
     let mut scenario = match &options.scenario {
-        Some(file) => {
-            let name = file.display();
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::usage(format!("cannot read the scenario {name}: {error}")))?;
-            let wrong = |error| Failure::usage(format!("{name}: {error}")).with_way_out(SEE);
-            Scenario::parse(&text).map_err(wrong)?
-        }
+        Some(file) => read(file)?,
         None => Scenario {
             until_offloaded_bytes: if options.visitors.is_some() { 0 } else { TERABYTE },
             visitors: DEFAULT_VISITORS,
@@ -155,11 +199,21 @@ fn scenario(options: &Options) -> Result<Scenario, Failure> {
     scenario.countries = options.countries.unwrap_or(scenario.countries);
     scenario.visitors = options.visitors.unwrap_or(scenario.visitors);
     scenario.days = options.days.unwrap_or(scenario.days);
+    scenario.until_page_views = options.until_page_views.unwrap_or(scenario.until_page_views);
+    options.policy.iter().for_each(|way| way.apply(&mut scenario));
     scenario.faults = options.faults.clone().unwrap_or(scenario.faults);
     scenario.hostile_share = options.hostile_share.unwrap_or(scenario.hostile_share);
     scenario.seed = options.seed.unwrap_or(scenario.seed);
     scenario.until_offloaded_bytes = options.until_offloaded_bytes.unwrap_or(scenario.until_offloaded_bytes);
     Ok(scenario)
+}
+
+fn read(file: &Path) -> Result<Scenario, Failure> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("cannot read the scenario {name}: {error}")))?;
+    let wrong = |error| Failure::usage(format!("{name}: {error}")).with_way_out(SEE);
+    Scenario::parse(&text).map_err(wrong)
 }
 
 /// As many as a terabyte takes, and some more.

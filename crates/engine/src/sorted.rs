@@ -151,7 +151,6 @@ impl<K> Set<K> {
         self.members.len()
     }
 
-
     pub(crate) fn into_vec(self) -> Vec<K> {
         self.members
     }

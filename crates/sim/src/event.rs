@@ -1,7 +1,7 @@
 //! What can happen in the simulated world.
 
-use edgeweave_engine::Input;
 use edgeweave_coordinator::io::{Fetched, SessionId};
+use edgeweave_engine::Input;
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::{PeerId, Reason};
 

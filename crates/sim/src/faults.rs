@@ -89,7 +89,8 @@ impl Fault {
 
     /// When a lasting fault is on: the length of a cycle, and of its part at the end.
     fn cycle(self) -> Option<(Duration, Duration)> {
-        let minutes = |cycle: u64, on: u64| Some((Duration::from_secs(60 * cycle), Duration::from_secs(60 * on)));
+        let minutes =
+            |cycle: u64, on: u64| Some((Duration::from_secs(60 * cycle), Duration::from_secs(60 * on)));
         match self {
             Self::Partitions => minutes(11, 2),
             Self::Overload => minutes(7, 1),
@@ -188,7 +189,8 @@ impl Simulation {
     pub(crate) fn make_changeable(site: &mut Site) {
         for asset in &mut site.assets {
             if matches!(asset.caching, Caching::MaxAge { .. } | Caching::Unsaid) {
-                let often = asset.changes_every_us.map_or(CHANGES_EVERY_US, |period| period.min(CHANGES_EVERY_US));
+                let often =
+                    asset.changes_every_us.map_or(CHANGES_EVERY_US, |period| period.min(CHANGES_EVERY_US));
                 asset.changes_every_us = Some(often);
             }
         }
@@ -350,4 +352,3 @@ fn everything() -> AssetSet {
 pub(crate) fn wall_clock(unix_ms: u64, client: &Client) -> u64 {
     unix_ms.saturating_add_signed(client.clock_ms)
 }
-

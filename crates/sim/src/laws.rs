@@ -47,6 +47,8 @@ pub enum Law {
 /// What was checked, and what was found.
 #[derive(Debug, Default)]
 pub(crate) struct Laws {
+    /// The number of the event that is being dealt with.
+    pub(crate) event: u64,
     checks: u64,
     violations: BTreeMap<Law, u64>,
     described: Vec<Violation>,
@@ -63,6 +65,8 @@ pub struct Violation {
     pub law: Law,
     /// Microseconds since the start.
     pub at_us: u64,
+    /// The number of the event at which it was found.
+    pub event: u64,
     /// What happened.
     pub what: String,
 }
@@ -90,6 +94,11 @@ impl Laws {
         }
     }
 
+    /// Whether any law was violated.
+    pub(crate) fn are_broken(&self) -> bool {
+        !self.violations.is_empty()
+    }
+
     pub(crate) fn check(&mut self, now: Timestamp, law: Law, holds: bool, what: impl FnOnce() -> String) {
         self.checks += 1;
         if holds {
@@ -97,7 +106,7 @@ impl Laws {
         }
         *self.violations.entry(law).or_default() += 1;
         if self.described.len() < DESCRIBED {
-            self.described.push(Violation { law, at_us: now.as_micros(), what: what() });
+            self.described.push(Violation { law, at_us: now.as_micros(), event: self.event, what: what() });
         }
     }
 

@@ -30,6 +30,7 @@ mod page;
 mod page_part;
 mod plan;
 mod queue;
+mod replay;
 mod scenario;
 mod simulation;
 mod slab;
@@ -38,6 +39,7 @@ mod visitor;
 mod worker;
 mod world;
 
+pub use edgeweave_coordinator::Introductions;
 use serde::Serialize;
 
 pub use baselines::{Baseline, baselines};
@@ -45,6 +47,7 @@ pub use detail::{AssetDetail, CountryDetail, Detail, Histogram, NetworkDetail, R
 pub use faults::Fault;
 pub use figures::{Arms, Loads, Summary, Uploads};
 pub use laws::{Law, Verdict, Violation};
+pub use replay::{last_events, minimise, replay};
 pub use scenario::{Scenario, ScenarioError};
 pub use world::site::SiteModel;
 
@@ -116,7 +119,12 @@ pub fn run(scenario: Scenario, mut look: impl FnMut(Progress) -> Control) -> Res
         }
         let done = if most > 0 {
             views as f64 / most as f64
-        } else if enough > 0 { offloaded as f64 / enough as f64 } else { 0.0 }.max(simulation.progress());
+        } else if enough > 0 {
+            offloaded as f64 / enough as f64
+        } else {
+            0.0
+        }
+        .max(simulation.progress());
         let (page_views, present) = (simulation.figures.page_views, simulation.visitors.len());
         if look(Progress { done, page_views, present }) == Control::Stop {
             break;

@@ -78,12 +78,15 @@ impl Origin {
         let content = Self::content(now, site, asset, None);
         let etag = format!("\"{}\"", content.version);
         let model = &match planted {
-            Some(Law::OnlyPublicBytes) => AssetModel { caching: Caching::MaxAge { seconds: 3_600 }, ..model.clone() },
+            Some(Law::OnlyPublicBytes) => {
+                AssetModel { caching: Caching::MaxAge { seconds: 3_600 }, ..model.clone() }
+            }
             _ => model.clone(),
         };
         let headers = self.headers(now, model, &etag);
         let blind = planted == Some(Law::Fresh) && !validators.is_empty();
-        let unchanged = blind || validators.iter().any(|(name, value)| &**name == "if-none-match" && **value == *etag);
+        let unchanged =
+            blind || validators.iter().any(|(name, value)| &**name == "if-none-match" && **value == *etag);
         if unchanged {
             return Ok(Fetched { status: 304, headers, content: None });
         }

@@ -58,7 +58,8 @@ impl Simulation {
         let circumstances = Circumstances {
             off: (!device.service_worker).then_some(Reason::NoWorker),
             alone: (!device.webrtc).then_some(Reason::NoWebRtc),
-            selfish: (device.saves_data && planted != Some(Law::TheVisitorsBudget)).then_some(Reason::SaveData),
+            selfish: (device.saves_data && planted != Some(Law::TheVisitorsBudget))
+                .then_some(Reason::SaveData),
         };
         let client = &mut visitor.client;
         client.starting = false;
@@ -197,7 +198,9 @@ impl Simulation {
         let [Some(peer_of_a), Some(peer_of_b)] = ends else { return };
         self.figures.channels += 1;
         let opens = self.sides_that_open();
-        for ((here, peer), _) in [(a, peer_of_a), (b, peer_of_b)].into_iter().zip(opens).filter(|(_, opens)| *opens) {
+        for ((here, peer), _) in
+            [(a, peer_of_a), (b, peer_of_b)].into_iter().zip(opens).filter(|(_, opens)| *opens)
+        {
             if let Some(channel) = self.part(here).and_then(|part| part.channel(peer)) {
                 channel.open = true;
                 self.tell(here.visitor, Input::PeerOpened { peer });
@@ -362,7 +365,8 @@ impl Simulation {
                 let token = part.payloads.get(handle);
                 self.deliver(key, request_key(id), token, skip, take);
             }
-            Output::End { .. } | Output::Fallback { .. } if self.scenario.planted == Some(Law::NeverWorse) => {}
+            Output::End { .. } | Output::Fallback { .. }
+                if self.scenario.planted == Some(Law::NeverWorse) => {}
             Output::End { id } => {
                 self.laws.answered(now, key, id);
                 after.push(After::Answered(request_key(id)));

@@ -104,6 +104,14 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The scenario as a file says it.
+    ///
+    /// # Errors
+    /// When a number is larger than TOML's.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+
     /// Whether every value means something.
     ///
     /// # Errors

@@ -104,7 +104,14 @@ impl Simulation {
 
     /// Lets the next event happen; false when there is none.
     pub(crate) fn step(&mut self) -> bool {
+        self.step_telling(|_, _| ())
+    }
+
+    /// The same, and says what happens before it does.
+    pub(crate) fn step_telling(&mut self, tell: impl FnOnce(Timestamp, &Event)) -> bool {
         let Some(event) = self.queue.take() else { return false };
+        tell(self.queue.now(), &event);
+        self.laws.event = self.queue.taken();
         self.figures.clock(self.queue.now());
         match event {
             Event::Visit => self.visit(),

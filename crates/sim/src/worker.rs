@@ -60,7 +60,10 @@ impl Simulation {
         else {
             return;
         };
-        let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked || asked.engine_asked) else { return };
+        let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked || asked.engine_asked)
+        else {
+            return;
+        };
         let shelf = visitor.client.kept.shelf.clone();
         let slowness = visitor.person.device.slowness;
         let size = u64::from(self.site.assets[asset as usize].bytes);

@@ -37,7 +37,12 @@ impl ReportFile {
         Ok(Self { path: path.into(), file })
     }
 
-    pub(super) fn write(mut self, scenario: &Scenario, outcome: &Outcome, rows: &[Baseline]) -> Result<(), Failure> {
+    pub(super) fn write(
+        mut self,
+        scenario: &Scenario,
+        outcome: &Outcome,
+        rows: &[Baseline],
+    ) -> Result<(), Failure> {
         let page = page(scenario, outcome, rows).into_string();
         let written = self.file.set_len(0).and_then(|()| self.file.write_all(page.as_bytes()));
         written.map_err(|error| cannot_write(&self.path, &error))
