@@ -31,7 +31,7 @@ enum What {
     #[command(subcommand)]
     Load(load::Load),
     /// Simulate the mesh: the same brains under a virtual clock and a model of the Internet.
-    Sim(sim::Options),
+    Sim(Box<sim::Options>),
 }
 
 fn main() -> ExitCode {

@@ -79,9 +79,9 @@ impl Origin {
         let etag = format!("\"{}\"", content.version);
         let model = &match planted {
             Some(Law::OnlyPublicBytes) => {
-                AssetModel { caching: Caching::MaxAge { seconds: 3_600 }, ..model.clone() }
+                AssetModel { caching: Caching::MaxAge { seconds: 3_600 }, ..*model }
             }
-            _ => model.clone(),
+            _ => *model,
         };
         let headers = self.headers(now, model, &etag);
         let blind = planted == Some(Law::Fresh) && !validators.is_empty();

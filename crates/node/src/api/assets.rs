@@ -79,7 +79,7 @@ pub(super) async fn list(
     let assets = admitted(&app, &site).await?;
     let total = assets.len();
     let assets = assets.into_iter().skip(part.offset.unwrap_or(0)).take(part.limit.unwrap_or(SHOWN));
-    Ok(Json(AssetList { total, assets: assets.map(view).collect() }))
+    Ok(Json(AssetList { total, assets: assets.map(|asset| view(&asset)).collect() }))
 }
 
 /// Purges an asset: connected peers hear of it at once, and nobody uses it again.
@@ -136,7 +136,7 @@ async fn admitted(app: &Shared, site: &Site) -> Result<Vec<Asset>, Problem> {
     assets.ok_or_else(Problem::going_down)
 }
 
-fn view(asset: Asset) -> AssetView {
+fn view(asset: &Asset) -> AssetView {
     AssetView {
         id: asset.id.0,
         url: asset.url.as_ref().into(),
