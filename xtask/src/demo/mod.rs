@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// With `--prefer offload`: milliseconds by which the mesh may be later than the origin.
     #[arg(long, default_value_t = 5000)]
     patience_ms: u32,
+    /// Let the node be a supernode too, which keeps contents in the target folder: what no neighbour gives, it gives.
+    #[arg(long)]
+    supernode: bool,
     /// Build the node with optimisations; it takes longer to start, and shows the same.
     #[arg(long)]
     release: bool,
@@ -78,7 +81,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     let binary = build::command(workspace, profile)?;
 
     let origin = origin_of(workspace, options)?;
-    let node = Node::start(&binary, &origin, options)?;
+    let node = Node::start(workspace, &binary, &origin, options)?;
     eprintln!("✓ the site is at {}", node.url());
 
     let mut visitors = match chromium {

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::demo::Options;
+use crate::workspace::Workspace;
 
 /// How long the node may take to be ready.
 const START: Duration = Duration::from_secs(30);
@@ -43,12 +44,20 @@ pub(crate) type Figures = BTreeMap<String, f64>;
 
 impl Node {
     /// Starts it before an origin and waits until it is ready.
-    pub(crate) fn start(binary: &Path, origin: &str, options: &Options) -> Result<Self> {
+    pub(crate) fn start(
+        workspace: &Workspace,
+        binary: &Path,
+        origin: &str,
+        options: &Options,
+    ) -> Result<Self> {
         let anywhere = if options.once { LISTEN_ANYWHERE } else { LISTEN };
         let mut child = Command::new(binary)
             .args(["serve", "--json", "--origin", origin])
             .args(["--listen", options.listen.as_deref().unwrap_or(anywhere)])
             .args(["--prefer", &options.prefer, "--patience-ms", &options.patience_ms.to_string()])
+            .args((!options.supernode).then_some("--no-supernode"))
+            // The folder for caches is the user's.
+            .env("CACHE_DIRECTORY", workspace.kept("demo-caches"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .process_group(0)
