@@ -60,9 +60,9 @@ pub(crate) struct Options {
     /// With `--prefer offload`: milliseconds by which the mesh may be later than the origin.
     #[arg(long, default_value_t = 5000)]
     patience_ms: u32,
-    /// Let the node be a supernode too, which keeps contents in the target folder: what no neighbour gives, it gives.
+    /// Let the node be no supernode. It gives what no neighbour gives, from a folder that is gone with the demo.
     #[arg(long)]
-    supernode: bool,
+    no_supernode: bool,
     /// Build the node with optimisations; it takes longer to start, and shows the same.
     #[arg(long)]
     release: bool,
@@ -81,7 +81,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     let binary = build::command(workspace, profile)?;
 
     let origin = origin_of(workspace, options)?;
-    let node = Node::start(workspace, &binary, &origin, options)?;
+    let node = Node::start(&binary, &origin, options)?;
     eprintln!("✓ the site is at {}", node.url());
 
     let mut visitors = match chromium {
