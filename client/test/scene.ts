@@ -1,5 +1,7 @@
 // A site with the snippet, a node beside it, and visitors: what most scenarios begin with.
 import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { expect } from "vitest";
 import type { Note } from "../src/generated/Note";
 import type { Reason } from "../src/generated/Reason";
@@ -149,6 +151,13 @@ export async function expectBodies(origin: Origin, visitor: Visitor, paths: stri
       .digest("hex"),
   );
   expect(await visitor.bodies(paths)).toEqual(expected);
+}
+
+/** The files of what the node's supernode keeps, once there are so many: visitors hear of an admission a moment before. */
+export async function kept({ node }: Scene, count: number): Promise<string[]> {
+  const files = async () => (await readdir(node.supernode)).filter((name) => !name.startsWith("."));
+  await expect.poll(async () => (await files()).length, { timeout: PATIENCE_MS }).toBe(count);
+  return (await files()).map((name) => join(node.supernode, name));
 }
 
 /** The reasons in a visitor's flight recorder. */

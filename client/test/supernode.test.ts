@@ -1,10 +1,10 @@
 // The node as a supernode: what no neighbour gives, and what is not held, comes from the disk of the node.
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { Reason } from "../src/generated/Reason";
 import { type ArriveOptions, PATIENCE_MS, picture, type SupernodeOptions, settle, type Visitor } from "./harness";
-import { expectBodies, expectComplete, expectRecorded, PICTURES, pictures, type Scene } from "./scene";
+import { expectBodies, expectComplete, expectRecorded, kept, PICTURES, pictures, type Scene } from "./scene";
 
 /** The bytes of both pictures, and of the larger one. */
 const ALL_BYTES = 1_600_108;
@@ -14,18 +14,11 @@ let site: Scene;
 afterEach(() => site.close());
 
 /** A site whose pictures somebody has made known before, and has left; only the supernode has them, and the origin. */
-async function known(supernode: SupernodeOptions = {}, kept = PICTURES.length): Promise<void> {
+async function known(supernode: SupernodeOptions = {}, count = PICTURES.length): Promise<void> {
   site = await pictures({ patienceMs: 1000, supernode });
   const guide = await site.seed("/next.html", PICTURES.length);
   await guide.leave();
-  // Visitors hear of an admission before the disk has it.
-  await expect.poll(async () => (await contents()).length, { timeout: PATIENCE_MS }).toBe(kept);
-}
-
-/** The files of what the supernode keeps. */
-async function contents(): Promise<string[]> {
-  const names = (await readdir(site.node.supernode)).filter((name) => !name.startsWith("."));
-  return names.map((name) => join(site.node.supernode, name));
+  await kept(site, count);
 }
 
 /** The only visitor comes, and has been told what is admitted. */
@@ -94,7 +87,7 @@ test.each(APART)("a visitor who %s uses the supernode", { timeout: 3 * PATIENCE_
 
 /** Does something with each content that the supernode keeps. */
 async function withContents(change: (file: string, size: number) => Promise<void>): Promise<void> {
-  for (const file of await contents()) await change(file, (await stat(file)).size);
+  for (const file of await kept(site, PICTURES.length)) await change(file, (await stat(file)).size);
 }
 
 /** How a supernode fails while somebody is there, and what the visitor's flight recorder says of it. */
@@ -151,7 +144,7 @@ test("after a purge the supernode gives nothing of what was purged", { timeout: 
   assets.searchParams.set("url", "/a.bmp");
   expect((await fetch(assets, { method: "DELETE" })).ok).toBe(true);
   expect(await status()).toBe(404);
-  expect(await contents()).not.toContain(join(site.node.supernode, hash ?? ""));
+  expect(await kept(site, PICTURES.length - 1)).not.toContain(join(site.node.supernode, hash ?? ""));
 
   await visitor.go(`${site.origin.url}/next.html`);
   await expectBodies(site.origin, visitor, PICTURES);

@@ -113,11 +113,11 @@ async fn assets(reader: &Reader, urls: &[String]) -> Result<Vec<String>, Failure
         bar.tick();
         match reader.read(&url).await {
             Thing::Page(assets) => {
-                assets.into_iter().filter(|asset| reader.is_own(asset)).for_each(&mut take)
+                assets.into_iter().filter(|asset| reader.is_own(asset)).for_each(&mut take);
             }
             // The first is read first.
             Thing::Sitemap(pages) => {
-                to_read.extend(pages.into_iter().rev().filter(|page| reader.is_own(page)))
+                to_read.extend(pages.into_iter().rev().filter(|page| reader.is_own(page)));
             }
             // If it cannot be had, the node says why.
             Thing::Asset => take(url),
