@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
-import { PATIENCE_MS } from "./harness";
-import { expectComplete, PICTURES, pictures, type Scene } from "./scene";
+import { PATIENCE_MS, type SupernodeOptions, settle } from "./harness";
+import { expectComplete, kept, PICTURES, pictures, type Scene } from "./scene";
 
 let site: Scene;
 
@@ -19,8 +19,8 @@ function documented(node: string): Directives {
 }
 
 /** A site whose pages, and whose worker file, have a policy. */
-async function siteWith(change: (node: string) => Partial<Directives>): Promise<void> {
-  site = await pictures({ patienceMs: 5000 });
+async function siteWith(change: (node: string) => Partial<Directives>, supernode?: SupernodeOptions): Promise<void> {
+  site = await pictures({ patienceMs: 5000, supernode });
   const directives = { ...documented(site.node.url), ...change(site.node.url) };
   const ours = Object.entries(directives).map(([name, value]) => `${name} ${value}`);
   const policy = ["default-src 'none'", "img-src 'self' data:", ...ours].join("; ");
@@ -43,6 +43,20 @@ test("the documented directives suffice", { timeout: 3 * PATIENCE_MS }, async ()
   await third.go(`${site.origin.url}/next.html`);
   await expectComplete(site, third, PICTURES);
   await third.until("served by peers", (stats) => stats.bytes.peers >= 1_600_108);
+});
+
+test("they suffice for the supernode, too", { timeout: 3 * PATIENCE_MS }, async () => {
+  await siteWith(() => ({}), {});
+  const guide = await site.seed("/next.html", PICTURES.length);
+  await guide.leave();
+  await kept(site, PICTURES.length);
+  const visitor = await site.arrive();
+  await visitor.go(`${site.origin.url}/`);
+  await settle(visitor);
+  await visitor.until("told", (stats) => stats.admitted === PICTURES.length);
+  await visitor.go(`${site.origin.url}/next.html`);
+  await visitor.until("served by the supernode", (stats) => stats.bytes.supernode === 1_600_108);
+  await expectComplete(site, visitor, PICTURES);
 });
 
 /** What a policy may forbid, by the directives that differ then. */

@@ -1,6 +1,6 @@
 // What the browser tests stand on: a real node before a real origin with faults, and real browsers.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -133,13 +133,29 @@ export async function startOrigin(contents: Record<string, Content>): Promise<Or
 export interface RunningNode {
   url: string;
   process: ChildProcess;
+  /** Where its supernode keeps contents, if it is one. */
+  supernode: string;
   kill(): Promise<void>;
 }
 
-export async function startNode(words: string[]): Promise<RunningNode> {
-  const child = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", "--json", ...words], {
+/** How a node is a supernode. */
+export interface SupernodeOptions {
+  /** The most bytes of contents that it keeps. */
+  diskBytes?: number;
+}
+
+/** Starts a node with these lines of configuration, and a folder of its own; it is no supernode unless that is said. */
+export async function startNode(lines: string[], supernode?: SupernodeOptions): Promise<RunningNode> {
+  const folder = await mkdtemp(join(tmpdir(), "edgeweave-node-"));
+  const config = join(folder, "edgeweave.toml");
+  const contents = join(folder, "supernode");
+  const table = ["[supernode]", `enabled = ${supernode !== undefined}`, `folder = "${contents}"`];
+  if (supernode?.diskBytes) table.push(`disk_bytes = ${supernode.diskBytes}`);
+  await writeFile(config, [...lines, ...table].join("\n"));
+  const child = spawn(BINARY, ["serve", "--config", config, "--listen", "127.0.0.1:0", "--json"], {
     stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
   });
+  const ended = new Promise<void>((ended) => child.once("exit", () => ended()));
   const line = await new Promise<string>((said, failed) => {
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).once("line", said);
     child.once("error", failed);
@@ -149,12 +165,12 @@ export async function startNode(words: string[]): Promise<RunningNode> {
   return {
     url: `http://${listen}`,
     process: child,
-    kill: () =>
-      new Promise((killed) => {
-        if (child.exitCode !== null || child.signalCode !== null) return killed();
-        child.once("exit", () => killed());
-        child.kill("SIGKILL");
-      }),
+    supernode: contents,
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 

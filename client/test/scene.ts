@@ -1,7 +1,6 @@
 // A site with the snippet, a node beside it, and visitors: what most scenarios begin with.
 import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { Note } from "../src/generated/Note";
@@ -15,6 +14,7 @@ import {
   pageOf,
   picture,
   type RunningNode,
+  type SupernodeOptions,
   settle,
   startNode,
   startOrigin,
@@ -41,14 +41,24 @@ export interface SceneOptions {
   policy?: string;
   /** More attributes of the script tag. */
   attributes?: string;
+  /** How the node is a supernode; it is none when nothing is said. */
+  supernode?: SupernodeOptions;
 }
 
 /** The pictures of the usual site. */
 export const PICTURES = ["/a.bmp", "/b.bmp"];
 
-/** The usual site: an empty page, and one with two pictures; requests wait for the mesh for so many milliseconds. */
-export function pictures(options: { patienceMs: number; largeBytes?: number }): Promise<Scene> {
+/** How the usual site is not quite the usual one. */
+interface PicturesOptions extends Pick<SceneOptions, "supernode"> {
+  /** Milliseconds for which requests wait for the mesh. */
+  patienceMs: number;
+  largeBytes?: number;
+}
+
+/** The usual site: an empty page, and one with two pictures. */
+export function pictures(options: PicturesOptions): Promise<Scene> {
   return scene({
+    ...options,
     contents: {
       "/": pageOf([]),
       "/next.html": pageOf(PICTURES),
@@ -64,10 +74,8 @@ export function snippet(node: RunningNode, attributes = ""): string {
   return `<script async src="${node.url}/edgeweave.js" data-site="site" ${attributes}></script>`;
 }
 
-export async function scene({ contents, policy = "", attributes }: SceneOptions): Promise<Scene> {
+export async function scene({ contents, policy = "", attributes, supernode }: SceneOptions): Promise<Scene> {
   const origin = await startOrigin({});
-  const folder = await mkdtemp(join(tmpdir(), "edgeweave-node-"));
-  const config = join(folder, "edgeweave.toml");
   const lines = [
     "allow_private_addresses = true",
     "[admission]",
@@ -78,8 +86,7 @@ export async function scene({ contents, policy = "", attributes }: SceneOptions)
     'id = "site"',
     `origins = ["${origin.url}"]`,
   ];
-  await writeFile(config, lines.join("\n"));
-  const node = await startNode(["--config", config]);
+  const node = await startNode(lines, supernode);
   const worker = Buffer.from(`importScripts("${node.url}/edgeweave-sw.js?site=site");`);
   const noCache = { "cache-control": "no-cache" };
   origin.contents.set("/edgeweave-sw.js", { type: "text/javascript", body: worker, headers: noCache });
@@ -120,7 +127,6 @@ export async function scene({ contents, policy = "", attributes }: SceneOptions)
       await Promise.all(visitors.map((visitor) => visitor.leave()));
       await node.kill();
       await origin.close();
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -145,6 +151,13 @@ export async function expectBodies(origin: Origin, visitor: Visitor, paths: stri
       .digest("hex"),
   );
   expect(await visitor.bodies(paths)).toEqual(expected);
+}
+
+/** The files of what the node's supernode keeps, once there are so many: visitors hear of an admission a moment before. */
+export async function kept({ node }: Scene, count: number): Promise<string[]> {
+  const files = async () => (await readdir(node.supernode)).filter((name) => !name.startsWith("."));
+  await expect.poll(async () => (await files()).length, { timeout: PATIENCE_MS }).toBe(count);
+  return (await files()).map((name) => join(node.supernode, name));
 }
 
 /** The reasons in a visitor's flight recorder. */

@@ -27,7 +27,7 @@ beforeAll(async () => {
     "/c.bmp": { type: "image/bmp", body: picture(58, 3) },
     "/private.bmp": { type: "image/bmp", body: picture(58, 4), headers: { "cache-control": "private" } },
   });
-  node = await startNode(["--origin", origin.url]);
+  node = await startNode([`origin = "${origin.url}"`]);
 }, PATIENCE_MS);
 
 afterAll(async () => {

@@ -75,7 +75,7 @@ async function looks(visitor: Visitor, site: string) {
 
 test("a site that knows nothing of Edgeweave looks and works the same", { timeout: 4 * PATIENCE_MS }, async () => {
   origin = await startOrigin(await files(SITE));
-  node = await startNode(["--origin", origin.url]);
+  node = await startNode([`origin = "${origin.url}"`]);
   const plain = await looks(await come(), origin.url);
 
   for (const visitor of [await come(), await come()]) {

@@ -11,6 +11,10 @@ import { headersOf, type Known, SEGMENT_BYTES } from "./shelf";
 const SIZE_MOST = 8 * 1024 * 1024;
 /** A body that has begun is waited for so many times as long as its first byte. */
 const BODY_TIMES = 10;
+/** A supernode that failed is left alone for so long, in milliseconds: a page has many requests, and each would wait. */
+const REST_MS = 30_000;
+
+let restsUntil = 0;
 
 const { base } = (globalThis as unknown as { __edgeweave: Node }).__edgeweave;
 
@@ -18,11 +22,12 @@ const { base } = (globalThis as unknown as { __edgeweave: Node }).__edgeweave;
 export async function fromSupernode({ url, range }: Concern, known: Known, signal: AbortSignal) {
   const asset = known.assets.get(url);
   const patience = known.shelf.supernode_ms;
-  if (patience === 0 || range || !asset || asset.size > SIZE_MOST) return undefined;
+  if (patience === 0 || performance.now() < restsUntil || range || !asset || asset.size > SIZE_MOST) return undefined;
+  // Ending what has ended does nothing, so nobody is told to do otherwise.
   const ending = new AbortController();
   const end = () => ending.abort();
   signal.addEventListener("abort", end);
-  let timer = setTimeout(end, patience);
+  const timer = setTimeout(end, patience);
   const began = performance.now();
   const since = () => Math.round(performance.now() - began);
   try {
@@ -30,7 +35,7 @@ export async function fromSupernode({ url, range }: Concern, known: Known, signa
     const response = await fetch(`${base}/asset/${asset.hash}`, { signal: ending.signal, credentials: "omit" });
     const first_byte_ms = since();
     clearTimeout(timer);
-    timer = setTimeout(end, BODY_TIMES * patience);
+    setTimeout(end, BODY_TIMES * patience);
     const body = response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
     if (body && (await nameOf(body)) === asset.hash) {
       const served = { hash: asset.hash, bytes: body.length, first_byte_ms, total_ms: since() };
@@ -40,24 +45,18 @@ export async function fromSupernode({ url, range }: Concern, known: Known, signa
     note(body ? "wrong_piece" : "not_held");
   } catch {
     if (!signal.aborted) note(ending.signal.aborted ? "stalled" : "connect_failed");
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", end);
   }
   return undefined;
 
   function note(reason: "wrong_piece" | "not_held" | "stalled" | "connect_failed"): void {
+    if (reason !== "not_held") restsUntil = performance.now() + REST_MS;
     tell({ note: { event: "fallback", reason, about: `supernode: ${url}`, bytes: 0 } });
   }
 }
 
 /** A content's name: the digest of the digests of its pieces. */
 async function nameOf(body: Uint8Array<ArrayBuffer>): Promise<string> {
-  const starts = Array.from(
-    { length: Math.max(1, Math.ceil(body.length / PIECE_BYTES)) },
-    (_, piece) => piece * PIECE_BYTES,
-  );
-  const digests = starts.map((start) => crypto.subtle.digest("SHA-256", body.subarray(start, start + PIECE_BYTES)));
+  const digests = parts(body, PIECE_BYTES).map((piece) => crypto.subtle.digest("SHA-256", piece));
   return digest(new Uint8Array(await new Blob(await Promise.all(digests)).arrayBuffer()));
 }
 
@@ -65,15 +64,16 @@ async function nameOf(body: Uint8Array<ArrayBuffer>): Promise<string> {
 async function keep({ hash }: ShelfAsset, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
   try {
     const cache = await caches.open(CACHE);
-    const starts = Array.from(
-      { length: Math.max(1, Math.ceil(body.length / SEGMENT_BYTES)) },
-      (_, n) => n * SEGMENT_BYTES,
-    );
-    const put = (start: number, segment: number) =>
-      cache.put(segmentKey(hash, segment), new Response(body.slice(start, start + SEGMENT_BYTES)));
-    await Promise.all(starts.map(put));
+    const segments = parts(body, SEGMENT_BYTES);
+    await Promise.all(segments.map((bytes, segment) => cache.put(segmentKey(hash, segment), new Response(bytes))));
     return true;
   } catch {
     return false;
   }
+}
+
+/** A body cut up: at least one part, all but the last of the same size. */
+function parts(body: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer>[] {
+  const count = Math.max(1, Math.ceil(body.length / size));
+  return Array.from({ length: count }, (_, part) => body.subarray(part * size, (part + 1) * size));
 }

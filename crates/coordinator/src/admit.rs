@@ -98,6 +98,9 @@ impl Coordinator {
             Some(Task::Check(id, validators)) => self.checked(now, id, &validators, outcome),
             None => {}
         }
+        if !self.fetches.contains(url) {
+            self.go_on_warming(url);
+        }
     }
 
     /// Whether an answer with content can be admitted.
@@ -184,6 +187,7 @@ impl Coordinator {
     /// A URL is not admitted, and is not considered again for a while.
     fn refuse(&mut self, now: Timestamp, url: &str, reason: Reason, wait: Duration) {
         self.refused.insert(now, url, wait);
+        self.warmed(url, Err(reason));
         *self.counts.refusals.entry(reason).or_default() += 1;
     }
 
@@ -192,6 +196,7 @@ impl Coordinator {
         self.fetches.give_up(url);
         self.refused.remove(url);
         self.sightings.remove(url);
+        self.warmed(url, Err(Reason::Purged));
         if let Some(id) = self.manifest.by_url(url) {
             self.remove(now, id, Reason::Purged);
         }
@@ -202,6 +207,7 @@ impl Coordinator {
         self.fetches.give_up_all();
         self.refused.clear();
         self.sightings.clear();
+        self.give_up_warming();
         let all: Vec<AssetId> = self.manifest.ids().collect();
         all.into_iter().for_each(|id| _ = self.remove(now, id, Reason::Purged));
     }

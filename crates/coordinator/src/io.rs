@@ -151,6 +151,11 @@ pub enum Input {
         /// The absolute URL; everything when there is none.
         url: Option<Box<str>>,
     },
+    /// The operator wants a URL admitted without waiting for visitors; [`Output::Warmed`] says what became of it.
+    Warm {
+        /// The absolute URL.
+        url: Box<str>,
+    },
     /// The operator changes the policy.
     SetPolicy(Policy),
 }
@@ -202,5 +207,13 @@ pub enum Output {
         validators: Headers,
         /// Stop with [`Reason::TooLarge`] past so many bytes.
         max_bytes: u64,
+    },
+    /// Tell the operator what became of a URL that was to be admitted ([`Input::Warm`]): it is, or why not. Whoever
+    /// asked for the same URL in the meantime has the same answer.
+    Warmed {
+        /// The URL.
+        url: Box<str>,
+        /// Why it is not admitted.
+        outcome: Result<(), Reason>,
     },
 }

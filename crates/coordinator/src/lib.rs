@@ -15,7 +15,7 @@
 //!
 //! Each concern has its file: `session` and `peers` who is connected and what they say, `limits` how much they may
 //! say, `directory` who holds what, `introduce` and `standing` who meets whom, `sightings`, `fetches`, `admission` and
-//! `admit` what becomes an asset, `revalidate` how it stays one, `manifest` what peers are told of it, `transitions` what
+//! `admit` what becomes an asset, `warm` what becomes one because the operator says so, `revalidate` how it stays one, `manifest` what peers are told of it, `transitions` what
 //! their next pages will need.
 
 mod admission;
@@ -33,6 +33,7 @@ mod session;
 mod sightings;
 mod standing;
 mod transitions;
+mod warm;
 
 use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::message::ToPeer;
@@ -51,6 +52,7 @@ use self::session::Sessions;
 use self::sightings::{Refused, Sightings};
 use self::standing::Standing;
 use self::transitions::Transitions;
+use self::warm::Warming;
 
 /// One swarm's coordinator.
 #[derive(Debug)]
@@ -69,6 +71,7 @@ pub struct Coordinator {
     sightings: Sightings,
     refused: Refused,
     fetches: Fetches,
+    warming: Warming,
     manifest: Manifest,
     transitions: Transitions,
     counts: Counts,
@@ -94,6 +97,7 @@ impl Coordinator {
             sightings: Sightings::default(),
             refused: Refused::default(),
             fetches: Fetches::default(),
+            warming: Warming::default(),
             manifest,
             transitions: Transitions::default(),
             counts: Counts::default(),
@@ -115,6 +119,7 @@ impl Coordinator {
             Input::Fetched { url, outcome } => self.fetched(now, &url, outcome),
             Input::Purge { url: Some(url) } => self.purge(now, &url),
             Input::Purge { url: None } => self.purge_all(now),
+            Input::Warm { url } => self.warm(url),
             Input::SetPolicy(policy) => self.set_policy(now, policy),
         }
         self.check_due(now);

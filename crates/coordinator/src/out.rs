@@ -43,7 +43,7 @@ impl Out {
     pub(crate) fn forget(&mut self, gone: SessionId) {
         self.queue.retain_mut(|queued| match queued {
             Queued::One(Output::Send { session, .. } | Output::Close { session, .. }) => *session != gone,
-            Queued::One(Output::Fetch { .. }) => true,
+            Queued::One(Output::Fetch { .. } | Output::Warmed { .. }) => true,
             Queued::Many { sessions, .. } => {
                 sessions.retain(|session| *session != gone);
                 !sessions.is_empty()

@@ -41,6 +41,7 @@ enum Act {
     /// The origin answers to what nobody asked.
     Unasked(u8, Kind, u8),
     Purge(Option<u8>),
+    Warm(u8),
     Policy(u32, u32, u64, bool),
     Wait(u64),
 }
@@ -133,6 +134,7 @@ fn act() -> impl Strategy<Value = Act> {
         12 => Just(Act::Answer),
         1 => (0u8..10, kind(), flavour()).prop_map(|(url, kind, flavour)| Act::Unasked(url, kind, flavour)),
         1 => prop::option::weighted(0.9, 0u8..10).prop_map(Act::Purge),
+        1 => (0u8..12).prop_map(Act::Warm),
         1 => (0u32..10, 0u32..4, prop_oneof![Just(1u64 << 30), Just(1_000_000u64)], prop::bool::weighted(0.9)).prop_map(|(n, crowd, bytes, on)| Act::Policy(n, crowd, bytes, on)),
         4 => prop_oneof![0u64..2_000, 0u64..200_000, Just(1u64 << 40)].prop_map(Act::Wait),
     ]
@@ -153,6 +155,8 @@ struct World {
     now: Timestamp,
     lines: BTreeMap<SessionId, Line>,
     open_fetches: Vec<Box<str>>,
+    /// URLs that the operator waits for.
+    warming: BTreeSet<Box<str>>,
     /// What the origin has, where that is not public.
     origin: BTreeMap<Box<str>, (Kind, u8)>,
     /// The kinds and flavours of the answers for each URL, the last ones last.
@@ -172,6 +176,7 @@ impl World {
             now: Timestamp::ZERO,
             lines: BTreeMap::new(),
             open_fetches: vec![],
+            warming: BTreeSet::new(),
             origin: BTreeMap::new(),
             record: vec![],
             done: vec![],
@@ -271,6 +276,12 @@ impl World {
                 Input::Fetched { url: name(n), outcome: kind.outcome(flavour) }
             }
             Act::Purge(n) => Input::Purge { url: n.map(name) },
+            Act::Warm(n) => {
+                // Some are not the site's.
+                let url = if n < 10 { name(n) } else { "https://other.example/".into() };
+                self.warming.insert(url.clone());
+                Input::Warm { url }
+            }
             Act::Policy(neighbours, min_crowd, max_asset_bytes, enabled) => {
                 self.neighbours = neighbours;
                 Input::SetPolicy(Policy {
@@ -314,10 +325,12 @@ impl World {
                     self.open_fetches.push(url);
                     assert!(self.open_fetches.len() <= 8);
                 }
+                Output::Warmed { url, .. } => assert!(self.warming.remove(&url), "told what nobody asked"),
             }
         }
         assert!(hello.is_none_or(|session| answered.contains(&session)), "hello was not answered");
         assert!(self.coordinator.poll_timeout().is_none_or(|due| due > self.now), "the same deadline again");
+        assert!(!self.open_fetches.is_empty() || self.warming.is_empty(), "the operator is never told");
         let counts = self.coordinator.counts();
         assert_eq!(counts.crowd as usize, self.lines.values().filter(|line| line.peer.is_some()).count());
         assert!(counts.assets <= 10);

@@ -4,6 +4,7 @@ mod failure;
 mod load;
 mod serve;
 mod sim;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ enum What {
     Load(load::Load),
     /// Simulate the mesh: the same brains under a virtual clock and a model of the Internet.
     Sim(Box<sim::Options>),
+    /// Have a running node fetch and admit what a site's pages need, before visitors come.
+    Warm(warm::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         What::Serve(options) => serve::run(*options),
         What::Load(load) => load::run(load),
         What::Sim(options) => sim::run(&options),
+        What::Warm(options) => warm::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

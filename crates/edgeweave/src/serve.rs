@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Answer no STUN requests.
     #[arg(long, conflicts_with = "stun")]
     no_stun: bool,
+    /// Be no supernode: keep nothing on disk.
+    #[arg(long)]
+    no_supernode: bool,
     /// How browsers reach this node, when what is in front of it speaks TLS.
     #[arg(long, value_name = "URL")]
     base_url: Option<WebOrigin>,
@@ -122,6 +125,7 @@ fn apply(options: Options, draft: &mut Draft) {
         Some(address) => Stun::At(address),
         None => draft.stun,
     };
+    draft.supernode.enabled &= !options.no_supernode;
     draft.base_url = options.base_url.or(draft.base_url.take());
     draft.origin = options.origin.or(draft.origin.take());
     if !options.public_origins.is_empty() {

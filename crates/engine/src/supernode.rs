@@ -12,9 +12,10 @@ use crate::Engine;
 /// The size for which the supernode is compared with the origin, in bytes: a picture of ordinary size.
 const COMPARED_BYTES: u64 = 100_000;
 
-/// How long the supernode's first byte is waited for at the least and at the most, whatever the origin takes.
-const PATIENCE_LEAST: Duration = Duration::from_millis(250);
-const PATIENCE_MOST: Duration = Duration::from_secs(2);
+/// How long the supernode's first byte is waited for at the least and at the most, in milliseconds, whatever the origin
+/// takes.
+const PATIENCE_LEAST_MS: u32 = 250;
+const PATIENCE_MOST_MS: u32 = 2_000;
 
 impl Engine {
     /// For how long the worker waits for the supernode: twice what the origin would take, or zero where the origin is
@@ -27,8 +28,9 @@ impl Engine {
         if times.is_some_and(|(supernode, origin)| supernode >= origin) {
             return 0;
         }
-        let patience = self.origin.first_byte().map_or(PATIENCE_MOST, |first_byte| 2 * first_byte);
-        patience.clamp(PATIENCE_LEAST, PATIENCE_MOST).as_millis() as u32
+        let first_byte_ms = self.origin.first_byte().map(|first_byte| first_byte.as_millis() as u32);
+        let patience_ms = first_byte_ms.map_or(PATIENCE_MOST_MS, |ms| ms.saturating_mul(2));
+        patience_ms.clamp(PATIENCE_LEAST_MS, PATIENCE_MOST_MS)
     }
 
     /// When `bytes` are expected from the rungs below neighbours, whichever is quicker; none before it was measured.

@@ -104,6 +104,7 @@ async fn the_api_describes_itself() {
             "/api/v1/sites/{site}/assets",
             "/api/v1/sites/{site}/policy",
             "/api/v1/sites/{site}/reports",
+            "/api/v1/sites/{site}/warm",
         ]
     );
 }

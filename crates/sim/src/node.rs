@@ -154,6 +154,8 @@ impl Simulation {
                 let at = now + TO_ORIGIN + self.origin_delay() + crate::link::transmission(bytes, FETCH_RATE);
                 self.queue.plan(at, Event::NodeFetched { url, outcome: Box::new(outcome) });
             }
+            // No operator is simulated.
+            Output::Warmed { .. } => {}
         }
     }
 

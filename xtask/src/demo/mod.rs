@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// With `--prefer offload`: milliseconds by which the mesh may be later than the origin.
     #[arg(long, default_value_t = 5000)]
     patience_ms: u32,
+    /// Let the node be no supernode. It gives what no neighbour gives, from a folder that is gone with the demo.
+    #[arg(long)]
+    no_supernode: bool,
     /// Build the node with optimisations; it takes longer to start, and shows the same.
     #[arg(long)]
     release: bool,

@@ -1,10 +1,11 @@
 //! The node that the demo runs, as a child process.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,6 +31,18 @@ pub(crate) struct Node {
     child: Mutex<Child>,
     /// Where visitors are answered, and whoever asks about the node.
     address: SocketAddr,
+    /// Removed when the process has ended.
+    _caches: Caches,
+}
+
+/// A folder for what the node's supernode keeps, in place of the user's. Dropped, it is removed.
+struct Caches(PathBuf);
+
+impl Drop for Caches {
+    fn drop(&mut self) {
+        // It is not there when the node is no supernode; otherwise the system tidies up.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// What `edgeweave serve --json` says first.
@@ -44,11 +57,14 @@ pub(crate) type Figures = BTreeMap<String, f64>;
 impl Node {
     /// Starts it before an origin and waits until it is ready.
     pub(crate) fn start(binary: &Path, origin: &str, options: &Options) -> Result<Self> {
+        let caches = Caches(std::env::temp_dir().join(format!("edgeweave-demo-{}", std::process::id())));
         let anywhere = if options.once { LISTEN_ANYWHERE } else { LISTEN };
         let mut child = Command::new(binary)
             .args(["serve", "--json", "--origin", origin])
             .args(["--listen", options.listen.as_deref().unwrap_or(anywhere)])
             .args(["--prefer", &options.prefer, "--patience-ms", &options.patience_ms.to_string()])
+            .args(options.no_supernode.then_some("--no-supernode"))
+            .env("CACHE_DIRECTORY", &caches.0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -62,7 +78,7 @@ impl Node {
                 return Err(error).context("the node did not start");
             }
         };
-        let node = Self { child: Mutex::new(child), address };
+        let node = Self { child: Mutex::new(child), address, _caches: caches };
         node.wait_until_ready()?;
         Ok(node)
     }

@@ -83,6 +83,8 @@ pub struct Swarm {
     pub down: bool,
     /// The fetches of the past: the URL, and whether it was conditional.
     pub fetches: Vec<(String, bool)>,
+    /// What became of URLs that the operator wanted.
+    pub warmed: Vec<(String, Result<(), Reason>)>,
     /// Fetches that are answered by hand.
     pub held: Option<Vec<String>>,
     pub told: BTreeMap<SessionId, Told>,
@@ -102,6 +104,7 @@ pub fn swarm_with(setup: Setup) -> Swarm {
         origin: BTreeMap::new(),
         down: false,
         fetches: Vec::new(),
+        warmed: Vec::new(),
         held: None,
         told: BTreeMap::new(),
         closed: BTreeMap::new(),
@@ -147,6 +150,7 @@ impl Swarm {
                         None => self.answer(&url, &validators),
                     }
                 }
+                Output::Warmed { url, outcome } => self.warmed.push((url.into(), outcome)),
             }
         }
     }

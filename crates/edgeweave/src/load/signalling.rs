@@ -165,8 +165,9 @@ fn spent(edges: Vec<Result<f64, Failure>>) -> Result<f64, Failure> {
 
 async fn start_node() -> Result<(Server, String, SiteId, String), Failure> {
     let origin = format!("http://{}", origin::serve().await?);
+    let quiet = ["--no-stun", "--no-supernode", "--json"];
     let arguments =
-        ["serve", "--listen", "127.0.0.1:0", "--no-stun", "--sightings", "1", "--json", "--origin", &origin];
+        [&["serve", "--listen", "127.0.0.1:0", "--sightings", "1", "--origin", &origin], &quiet[..]].concat();
     let (server, Started { listen }) = Server::start(&arguments)?;
     let site = "default".parse().map_err(|_| Failure::other("the site has no name"))?;
     Ok((server, format!("ws://{listen}/mesh"), site, format!("http://{listen}")))

@@ -147,7 +147,7 @@ fn view(asset: &Asset) -> AssetView {
 }
 
 /// All absolute URLs that a URL or path of a site can mean: a proxied site is the same under all its addresses.
-fn spellings(site: &Site, url: &str) -> Vec<String> {
+pub(super) fn spellings(site: &Site, url: &str) -> Vec<String> {
     let is_path = url.starts_with('/') && !url.starts_with("//");
     let origins = site.origins.iter();
     let under =

@@ -5,6 +5,7 @@ mod activity;
 mod assets;
 mod policy;
 mod sites;
+mod warm;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(crate) fn routes(app: &Shared) -> Router<Shared> {
         .routes(routes!(sites::reports))
         .routes(routes!(activity::get))
         .routes(routes!(assets::list, assets::purge))
+        .routes(routes!(warm::warm))
         .routes(routes!(policy::get, policy::put))
         .split_for_parts();
     let components = description.components.get_or_insert_default();

@@ -63,6 +63,9 @@ pub(crate) struct Arrival {
     pub(crate) origin: Option<WebOrigin>,
 }
 
+/// What became of a URL that the operator wants admitted: why it is not.
+pub(crate) type Warmed = Result<(), Reason>;
+
 type Look = Box<dyn FnOnce(&Coordinator, Timestamp) + Send>;
 
 enum Command {
@@ -76,6 +79,11 @@ enum Command {
         admitted: oneshot::Sender<bool>,
     },
     Look(SiteId, Look),
+    Warm {
+        site: SiteId,
+        url: Box<str>,
+        told: oneshot::Sender<Warmed>,
+    },
     ShutDown(oneshot::Sender<()>),
 }
 
@@ -174,6 +182,11 @@ async fn run(swarms: Rc<Swarms>, mut inbox: mpsc::UnboundedReceiver<Command>) {
                     swarm.look(at);
                 }
             }
+            Command::Warm { site, url, told } => {
+                if let Some(swarm) = swarms.find(&site) {
+                    swarm.warm(url, told);
+                }
+            }
             Command::ShutDown(done) => {
                 farewell(&swarms).await;
                 let _ = done.send(());
@@ -242,6 +255,14 @@ impl Mesh {
     /// Purges one URL of a site, or everything.
     pub(crate) fn purge(&self, site: &SiteId, url: Option<Box<str>>) {
         self.tell(site, Input::Purge { url });
+    }
+
+    /// Lets a URL of a site be admitted without waiting for visitors; what became of it comes when the origin has
+    /// answered, or never when the node is going down.
+    pub(crate) fn warm(&self, site: &SiteId, url: Box<str>) -> oneshot::Receiver<Warmed> {
+        let (told, became) = oneshot::channel();
+        self.send(Command::Warm { site: site.clone(), url, told });
+        became
     }
 
     /// Changes a site's policy.

@@ -1,17 +1,18 @@
 //! One swarm: a coordinator, and the effects of its outputs.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use edgeweave_coordinator::io::Fetched;
 use edgeweave_coordinator::{Coordinator, Input, Output, Setup};
 use edgeweave_protocol::{Reason, Timestamp};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::FetchOrder;
 use super::session::Sessions;
 use super::socket::WriteBuffer;
+use super::{FetchOrder, Warmed};
 use crate::metrics::MeshMetrics;
 use crate::site::Site;
 
@@ -24,6 +25,8 @@ pub(super) struct Swarm {
     fetches: mpsc::UnboundedSender<FetchOrder>,
     metrics: MeshMetrics,
     write_buffer: RefCell<WriteBuffer>,
+    /// Who waits for what becomes of a URL.
+    warming: RefCell<BTreeMap<Box<str>, Vec<oneshot::Sender<Warmed>>>>,
     /// What [`Timestamp::ZERO`] is.
     start: Instant,
     /// The deadline that the timer waits for.
@@ -48,6 +51,7 @@ impl Swarm {
             fetches,
             metrics,
             write_buffer: RefCell::default(),
+            warming: RefCell::default(),
             start: Instant::now(),
             armed: Cell::new(None),
             earlier: Notify::new(),
@@ -79,6 +83,12 @@ impl Swarm {
         let before = admissions();
         self.handle(Input::Fetched { url, outcome });
         admissions() > before
+    }
+
+    /// Lets a URL be admitted; whoever asked is told what became of it.
+    pub(super) fn warm(&self, url: Box<str>, told: oneshot::Sender<Warmed>) {
+        self.warming.borrow_mut().entry(url.clone()).or_default().push(told);
+        self.handle(Input::Warm { url });
     }
 
     /// Looks at the coordinator.
@@ -137,6 +147,12 @@ impl Swarm {
                 let order = FetchOrder { site: self.site.clone(), url, validators, max_bytes };
                 // The receiver is gone only while the node is going down.
                 let _ = self.fetches.send(order);
+            }
+            Output::Warmed { url, outcome } => {
+                for told in self.warming.borrow_mut().remove(&url).unwrap_or_default() {
+                    // Whoever asked may be gone.
+                    let _ = told.send(outcome);
+                }
             }
         }
     }
