@@ -17,7 +17,11 @@ export type Input = "tick" | { "circumstances": Circumstances } | "suspend" | "r
 /**
  * Its URL, without query and fragment.
  */
-url: string, } } | { "request": { 
+url: string, } } | { "page_loaded": { 
+/**
+ * Milliseconds from the beginning of the navigation to the end of the load event.
+ */
+ms: number, } } | { "request": { 
 /**
  * The request's number.
  */

@@ -56,6 +56,11 @@ replicate_bytes_per_page: number,
  */
 hedge: boolean, 
 /**
+ * Of 100 visitors, so many are left alone, so that the mesh can be compared with its absence; where it does harm it
+ * is turned off.
+ */
+holdout_percent: number, 
+/**
  * The node gives the contents of admitted assets over HTTP, by their names: `GET /asset/{hash}`. The node says so
  * itself; it is no choice of the site's.
  */

@@ -106,4 +106,9 @@ from: string | null,
 /**
  * Admitted assets that the page used, at most `MAX_PAGE_ASSETS`.
  */
-assets: AssetSet, } };
+assets: AssetSet, 
+/**
+ * Milliseconds from the beginning of the navigation to the end of the page's load event; none where the page
+ * was not loaded, or not looked at meanwhile.
+ */
+loaded_ms: number | null, } };

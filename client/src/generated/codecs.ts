@@ -35,7 +35,7 @@ export const assetSet: Codec<AssetSet> = list(u32);
 
 export const byteRange: Codec<ByteRange> = struct<ByteRange>({ first: u64, last: option(u64) });
 
-export const reason: Codec<Reason> = oneOf<Reason>("not_admitted stale no_holder origin_faster origin_won stalled no_session no_engine engine_gone worker_stopped engine_busy bad_range origin_failed origin_changed no_consent disabled no_webrtc no_worker foreign_worker no_web_assembly content_security_policy save_data metered upload_cap breaker_open client_error storage_full storage_failed uninstalled switched_off wrong_piece short_piece bad_frame unasked silent not_held busy channel_closed connect_timeout connect_failed replaced idle no_such_peer private no_store set_cookie varies status differs other_origin too_large not_cacheable origin_unreachable private_address redirect visitors_differ purged changed evicted protocol_version unknown_site malformed out_of_order flooding slow_reader shutting_down full unknown", "unknown");
+export const reason: Codec<Reason> = oneOf<Reason>("not_admitted stale no_holder origin_faster origin_won stalled no_session no_engine engine_gone worker_stopped engine_busy bad_range origin_failed origin_changed no_consent disabled no_webrtc no_worker foreign_worker no_web_assembly content_security_policy save_data metered upload_cap breaker_open client_error storage_full storage_failed uninstalled switched_off holdout wrong_piece short_piece bad_frame unasked silent not_held busy channel_closed connect_timeout connect_failed replaced idle no_such_peer private no_store set_cookie varies status differs other_origin too_large not_cacheable origin_unreachable private_address redirect visitors_differ purged changed evicted protocol_version unknown_site malformed out_of_order flooding slow_reader shutting_down full unknown", "unknown");
 
 export const circumstances: Codec<Circumstances> = struct<Circumstances>({ off: option(reason), alone: option(reason), selfish: option(reason) });
 
@@ -47,7 +47,7 @@ export const heldSegment: Codec<HeldSegment> = struct<HeldSegment>({ hash: diges
 
 export const prefer: Codec<Prefer> = oneOf<Prefer>("speed offload");
 
-export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 6291456), hedge: or(flag, true), supernode: or(flag, false), strip_local_candidates: or(flag, false) });
+export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 16777216), hedge: or(flag, true), holdout_percent: or(u32, 0), supernode: or(flag, false), strip_local_candidates: or(flag, false) });
 
 export const manifestVersion: Codec<ManifestVersion> = struct<ManifestVersion>({ epoch: u32, number: u32 });
 
@@ -80,6 +80,7 @@ export const input: Codec<Input> = variants<Input>({
   heard: toPeer,
   socket_closed: nothing,
   page: struct({ url: text }),
+  page_loaded: struct({ ms: u32 }),
   request: struct({ id: u32, url: text, range: option(byteRange), rescue: flag }),
   cancel: struct({ id: u32, reason: option(reason) }),
   consumed: struct({ id: u32, bytes: u32 }),
@@ -120,7 +121,7 @@ export const toNode: Codec<ToNode> = variants<ToNode>({
   seen: struct({ urls: list(text) }),
   differs: struct({ assets: list(u32) }),
   pieces: struct({ asset: u32 }),
-  viewed: struct({ page: text, from: option(text), assets: assetSet }),
+  viewed: struct({ page: text, from: option(text), assets: assetSet, loaded_ms: option(u32) }),
 });
 
 export const shelfAsset: Codec<ShelfAsset> = struct<ShelfAsset>({ url: text, hash: digest, size: u64, fresh_until_ms: u64, headers: list(pair(text)), held: flag });

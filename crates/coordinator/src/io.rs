@@ -100,8 +100,26 @@ pub struct Place {
     pub network: Option<u32>,
     /// The ISO 3166 code of the country.
     pub country: Option<[u8; 2]>,
+    /// The browser, as far as it says what it is.
+    #[serde(default)]
+    pub browser: BrowserKind,
     /// A number for the address (or its prefix), so that one address cannot sight a URL as many visitors.
     pub address: u64,
+}
+
+/// Browsers by their engines: those of one kind do most things alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrowserKind {
+    /// Chrome, Edge, Opera, Samsung's, ….
+    Chromium,
+    /// Firefox.
+    Firefox,
+    /// Safari, and every browser on iOS.
+    Safari,
+    /// Whatever says something else, or nothing.
+    #[default]
+    Other,
 }
 
 /// What happened outside.

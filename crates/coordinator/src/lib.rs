@@ -15,13 +15,15 @@
 //!
 //! Each concern has its file: `session` and `peers` who is connected and what they say, `limits` how much they may
 //! say, `directory` who holds what, `introduce` and `standing` who meets whom, `sightings`, `fetches`, `admission` and
-//! `admit` what becomes an asset, `warm` what becomes one because the operator says so, `revalidate` how it stays one, `manifest` what peers are told of it, `transitions` what
-//! their next pages will need.
+//! `admit` what becomes an asset, `warm` what becomes one because the operator says so, `revalidate` how it stays one,
+//! `manifest` what peers are told of it, `transitions` what their next pages will need, `governor` for whom the mesh is
+//! off.
 
 mod admission;
 mod admit;
 mod directory;
 mod fetches;
+mod governor;
 mod introduce;
 pub mod io;
 mod limits;
@@ -44,8 +46,11 @@ use rand::{Rng, SeedableRng};
 
 use self::directory::Directory;
 use self::fetches::Fetches;
+pub use self::governor::Scope;
 use self::introduce::Wants;
-pub use self::io::{Activity, AdmissionRules, Counts, Input, Introductions, Output, SessionId, Setup};
+pub use self::io::{
+    Activity, AdmissionRules, BrowserKind, Counts, Input, Introductions, Output, SessionId, Setup,
+};
 use self::manifest::Manifest;
 use self::out::Out;
 use self::session::Sessions;
@@ -74,6 +79,7 @@ pub struct Coordinator {
     warming: Warming,
     manifest: Manifest,
     transitions: Transitions,
+    governor: governor::Governor,
     counts: Counts,
     activity: Activity,
     /// The latest time that was told.
@@ -100,6 +106,7 @@ impl Coordinator {
             warming: Warming::default(),
             manifest,
             transitions: Transitions::default(),
+            governor: governor::Governor::default(),
             counts: Counts::default(),
             activity: Activity::default(),
             latest: now,
@@ -122,6 +129,7 @@ impl Coordinator {
             Input::Warm { url } => self.warm(url),
             Input::SetPolicy(policy) => self.set_policy(now, policy),
         }
+        self.settle_governor(now);
         self.check_due(now);
         self.begin_fetches();
         self.tell_changes(now);
@@ -136,7 +144,7 @@ impl Coordinator {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         // Checks wait while nobody is there whom they would serve.
         let check = self.manifest.next_check().filter(|_| self.sessions.crowd() > 0);
-        [self.manifest.tell_at(), check].into_iter().flatten().min()
+        [self.manifest.tell_at(), check, self.governor.due()].into_iter().flatten().min()
     }
 
     /// What is admitted, by index and without the digests of pieces; the node's API shows it.
@@ -160,9 +168,9 @@ impl Coordinator {
     }
 
     fn set_policy(&mut self, now: Timestamp, policy: Policy) {
-        self.setup.policy = policy.clone();
+        self.setup.policy = policy;
         self.remove_too_large(now);
-        self.out.broadcast(self.sessions.joined(), ToPeer::Policy { policy });
+        self.tell_policies(now);
     }
 
     fn tell_changes(&mut self, now: Timestamp) {

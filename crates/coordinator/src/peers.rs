@@ -111,8 +111,13 @@ impl Coordinator {
                 self.doubt(now, visitor, &assets);
             }
             (Stage::Joined(_), ToNode::Pieces { asset }) => self.tell_pieces(id, asset),
-            (Stage::Joined(_), ToNode::Viewed { page, from, assets }) => {
-                self.viewed(now, id, &page, from.as_deref(), &assets);
+            (Stage::Joined(_), ToNode::Viewed { page, from, assets, loaded_ms }) => {
+                if self.may_tell_a_view(now, id) {
+                    if let Some(ms) = loaded_ms {
+                        self.page_loaded(now, id, ms);
+                    }
+                    self.viewed(now, id, &page, from.as_deref(), &assets);
+                }
             }
         }
     }
@@ -138,7 +143,8 @@ impl Coordinator {
             rate: 0,
         };
         self.sessions.join(id, member);
-        let (policy, crowd) = (self.setup.policy.clone(), self.sessions.crowd());
+        let place = self.sessions.get(id).map_or_else(Default::default, |session| session.place);
+        let (policy, crowd) = (self.policy_for(now, &place), self.sessions.crowd());
         self.out.send(id, ToPeer::Welcome { protocol: PROTOCOL_VERSION, peer, stun, policy, crowd });
         for delta in self.manifest.since(now, hello.manifest) {
             self.out.send(id, ToPeer::Manifest(delta));

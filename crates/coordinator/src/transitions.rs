@@ -237,6 +237,11 @@ impl Transitions {
 }
 
 impl Coordinator {
+    /// Whether a session may tell of one more view.
+    pub(crate) fn may_tell_a_view(&mut self, now: Timestamp, id: SessionId) -> bool {
+        self.sessions.get_mut(id).is_some_and(|session| session.views.take(now, VIEWS, 1))
+    }
+
     /// A peer's page has come to rest: it is learned from, and the peer told what will probably be needed next.
     pub(crate) fn viewed(
         &mut self,
@@ -246,9 +251,8 @@ impl Coordinator {
         from: Option<&str>,
         assets: &AssetSet,
     ) {
-        let Some(session) = self.sessions.get_mut(id) else { return };
-        let Some(viewer) = session.member().map(|member| member.peer) else { return };
-        if !session.views.take(now, VIEWS, 1) || !self.setup.policy.enabled || !self.is_page(page) {
+        let Some(viewer) = self.sessions.member(id).map(|member| member.peer) else { return };
+        if !self.setup.policy.enabled || !self.is_page(page) {
             return;
         }
         let from = from.filter(|from| *from != page && self.is_page(from));

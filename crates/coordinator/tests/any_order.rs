@@ -199,8 +199,12 @@ impl World {
         let input = match act {
             Act::Open(session) => {
                 self.lines.insert(session, Line::default());
-                let place =
-                    Place { network: Some(session / 2), country: Some(*b"DE"), address: u64::from(session) };
+                let place = Place {
+                    network: Some(session / 2),
+                    country: Some(*b"DE"),
+                    address: u64::from(session),
+                    ..Place::default()
+                };
                 Input::Opened { session, place, stun: vec![] }
             }
             Act::Close(session) => {
@@ -251,7 +255,10 @@ impl World {
             Act::Pieces(session, asset) => said(session, ToNode::Pieces { asset: AssetId(asset) }),
             Act::Viewed(session, page, from, assets) => {
                 let (page, from, assets) = (name(page), from.map(name), set(assets));
-                said(session, ToNode::Viewed { page, from, assets })
+                said(
+                    session,
+                    ToNode::Viewed { page, from, assets, loaded_ms: (session % 3 == 0).then_some(session) },
+                )
             }
             Act::Unreadable(session, reason) => Input::Unreadable { session, reason, about: "?".into() },
             Act::Publish(n, kind, flavour) => {

@@ -12,7 +12,10 @@ const HOST: u32 = 1;
 
 fn view(swarm: &mut Swarm, session: u32, from: Option<&str>, page: &str, assets: &[AssetId]) {
     let (page, from) = (url(page), from.map(url));
-    swarm.say(session, ToNode::Viewed { page, from, assets: assets.iter().copied().collect() });
+    swarm.say(
+        session,
+        ToNode::Viewed { page, from, assets: assets.iter().copied().collect(), loaded_ms: None },
+    );
 }
 
 /// What a peer is told when it views a page.
@@ -98,7 +101,7 @@ fn pages_of_other_sites_and_with_queries_are_not_learned() {
         }
         view(&mut swarm, visitor, Some(page), "/next", &[a]);
         let (page, from) = ("https://elsewhere.example/".into(), Some(url("/next")));
-        swarm.say(visitor, ToNode::Viewed { page, from, assets: [a].into_iter().collect() });
+        swarm.say(visitor, ToNode::Viewed { page, from, assets: [a].into_iter().collect(), loaded_ms: None });
     }
     swarm.join(2);
     for page in ["/search?q=a", "/#part", "/next"] {
@@ -122,8 +125,8 @@ fn a_session_that_makes_up_views_is_not_believed_for_long() {
 fn at_random_near_and_far_holders_are_met_alike() {
     let place = |network| edgeweave_coordinator::io::Place {
         network: Some(network),
-        country: None,
         address: u64::from(network),
+        ..Default::default()
     };
     let met_near = |introductions| {
         let setup = edgeweave_coordinator::Setup { introductions, ..setup() };

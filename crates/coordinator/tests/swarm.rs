@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{hello, image, setup, swarm, swarm_with};
-use edgeweave_coordinator::io::Place;
+use edgeweave_coordinator::io::{BrowserKind, Place};
 use edgeweave_coordinator::{Activity, Input};
 use edgeweave_protocol::limits::MESSAGE_BURST;
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
@@ -216,6 +216,7 @@ fn a_find_leads_to_few_introductions_and_their_load_is_spread() {
 fn near_holders_come_first() {
     let mut swarm = swarm().serving("/a.png", image());
     let place = |network, country| Place {
+        browser: BrowserKind::default(),
         network: Some(network),
         country: Some(country),
         address: u64::from(network),

@@ -135,6 +135,11 @@ pub enum Input {
         /// Its URL, without query and fragment.
         url: Box<str>,
     },
+    /// The page that is shown has loaded, and was looked at meanwhile.
+    PageLoaded {
+        /// Milliseconds from the beginning of the navigation to the end of the load event.
+        ms: u32,
+    },
     /// A page asks for a URL that its worker could not answer by itself.
     Request {
         /// The request's number.

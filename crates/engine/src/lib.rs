@@ -160,6 +160,7 @@ impl Engine {
             Input::Heard(message) => self.heard(now, message),
             Input::SocketClosed => self.socket_closed(now),
             Input::Page { url } => self.page_shown(now, &url),
+            Input::PageLoaded { ms } => self.visit.loaded_ms = Some(ms),
             Input::Request { id, url, range, rescue } => self.request(now, id, url, range, rescue),
             Input::Cancel { id, reason } => self.cancel(now, id, reason),
             Input::Consumed { id, bytes } => self.consumed(now, id, bytes),
@@ -250,7 +251,8 @@ impl Engine {
     /// Why this client takes no part, if it does not.
     fn off_reason(&self) -> Option<Reason> {
         let switched_off = (!self.policy.enabled).then_some(Reason::SwitchedOff);
-        self.circumstances.off.or(switched_off)
+        let holdout = self.policy.holds_out(self.memory.visitor).then_some(Reason::Holdout);
+        self.circumstances.off.or(switched_off).or(holdout)
     }
 
     /// Whether this client takes part. A site that is switched off keeps its session, to hear when it is on again.

@@ -24,7 +24,9 @@ impl Engine {
             supernode_ms: self.supernode_patience_ms(),
             assets: Vec::with_capacity(self.catalogue.len()),
         };
-        for entry in self.catalogue.entries() {
+        // Pages that are left alone are left alone altogether.
+        let entries = self.catalogue.entries().filter(|_| self.off_reason().is_none());
+        for entry in entries {
             let asset = &entry.asset;
             shelf.assets.push(ShelfAsset {
                 url: asset.url.clone(),

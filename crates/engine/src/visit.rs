@@ -34,6 +34,8 @@ pub(crate) struct Visit {
     waits: bool,
     /// Whether the node has yet to be told.
     untold: bool,
+    /// How long the page took to load, in milliseconds.
+    pub(crate) loaded_ms: Option<u32>,
 }
 
 impl Visit {
@@ -110,6 +112,6 @@ impl Engine {
             }
         }
         let (page, from) = (self.visit.page.clone(), self.visit.from.take());
-        self.out.say(ToNode::Viewed { page, from, assets });
+        self.out.say(ToNode::Viewed { page, from, assets, loaded_ms: self.visit.loaded_ms });
     }
 }

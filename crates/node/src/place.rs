@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
+use edgeweave_coordinator::BrowserKind;
 use edgeweave_coordinator::io::Place;
 use maxminddb::Reader;
 use serde::Deserialize;
@@ -51,15 +52,30 @@ impl Places {
         Ok(Self { networks: networks.map(read).transpose()?, countries: countries.map(read).transpose()? })
     }
 
-    /// Where an address is.
-    pub(crate) fn of(&self, address: IpAddr) -> Place {
+    /// Where an address is, and which browser asks, by what it says of itself.
+    pub(crate) fn of(&self, address: IpAddr, user_agent: &str) -> Place {
         let address = address.to_canonical();
         let network = match &self.networks {
             Some(table) => network_in(table, address),
             None => Some(prefix_number(address)),
         };
         let country = self.countries.as_ref().and_then(|table| country_in(table, address));
-        Place { network, country, address: address_number(address) }
+        Place { network, country, browser: browser_kind(user_agent), address: address_number(address) }
+    }
+}
+
+/// The kind of browser that a `user-agent` names. Browsers name those that they want to be taken for, so the order
+/// matters.
+fn browser_kind(user_agent: &str) -> BrowserKind {
+    let says = |name: &str| user_agent.contains(name);
+    if says("Firefox/") {
+        BrowserKind::Firefox
+    } else if says("Chrome/") || says("Chromium/") {
+        BrowserKind::Chromium
+    } else if says("Safari/") {
+        BrowserKind::Safari
+    } else {
+        BrowserKind::Other
     }
 }
 
@@ -167,10 +183,29 @@ mod tests {
     }
 
     #[test]
+    fn browsers_are_told_from_what_they_say() {
+        let said = [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+                BrowserKind::Chromium,
+            ),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", BrowserKind::Firefox),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+                BrowserKind::Safari,
+            ),
+            ("curl/8.0", BrowserKind::Other),
+        ];
+        for (user_agent, kind) in said {
+            assert_eq!(browser_kind(user_agent), kind, "{user_agent}");
+        }
+    }
+
+    #[test]
     fn without_tables_a_prefix_is_a_network() {
         let places = Places::default();
         let [a, b, c] =
-            ["192.0.2.1", "192.0.99.1", "192.1.2.1"].map(|address| places.of(address.parse().unwrap()));
+            ["192.0.2.1", "192.0.99.1", "192.1.2.1"].map(|address| places.of(address.parse().unwrap(), ""));
         assert_eq!((a.network, a.country), (b.network, None));
         assert_ne!(a.network, c.network);
         assert_ne!(a.address, b.address);

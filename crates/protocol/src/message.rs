@@ -102,6 +102,10 @@ pub enum ToNode {
         /// Admitted assets that the page used, at most `MAX_PAGE_ASSETS`.
         #[serde(default)]
         assets: AssetSet,
+        /// Milliseconds from the beginning of the navigation to the end of the page's load event; none where the page
+        /// was not loaded, or not looked at meanwhile.
+        #[serde(default)]
+        loaded_ms: Option<u32>,
     },
 }
 

@@ -49,6 +49,9 @@ pub struct Policy {
     /// The origin is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
     /// stalls.
     pub hedge: bool,
+    /// Of 100 visitors, so many are left alone, so that the mesh can be compared with its absence; where it does harm it
+    /// is turned off.
+    pub holdout_percent: u32,
     /// The node gives the contents of admitted assets over HTTP, by their names: `GET /asset/{hash}`. The node says so
     /// itself; it is no choice of the site's.
     pub supernode: bool,
@@ -71,8 +74,18 @@ impl Default for Policy {
             min_crowd: 2,
             replicate_bytes_per_page: 16 << 20,
             hedge: true,
+            holdout_percent: 0,
             supernode: false,
             strip_local_candidates: false,
         }
+    }
+}
+
+impl Policy {
+    /// Whether a visitor, by its number of the day, belongs to the holdout.
+    pub fn holds_out(&self, visitor: u32) -> bool {
+        // The multiplier spreads neighbouring numbers (Knuth, The Art of Computer Programming, section 6.4).
+        let drawn = u64::from(visitor.wrapping_mul(2_654_435_769)) * 100 >> 32;
+        drawn < u64::from(self.holdout_percent)
     }
 }

@@ -99,8 +99,10 @@ reasons! {
     StorageFailed = "storage_failed",
     /// The site no longer uses Edgeweave.
     Uninstalled = "uninstalled",
-    /// The site's policy switched the mesh off.
+    /// The site's policy switched the mesh off, or pages are slower with it where this visitor is.
     SwitchedOff = "switched_off",
+    /// The visitor was drawn to be left alone, for comparison.
+    Holdout = "holdout",
 
     // What peers do to each other.
     /// A piece did not match its digest.

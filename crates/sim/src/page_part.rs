@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use edgeweave_coordinator::BrowserKind;
 use edgeweave_engine::io::{self, Circumstances, HeldSegment, Payload};
 use edgeweave_engine::{Engine, Input, Output, Setup};
 use edgeweave_protocol::limits::PIECE_BYTES;
@@ -24,6 +25,7 @@ use crate::simulation::{Simulation, UNIX_MS};
 use crate::slab::Key;
 use crate::visitor::{Channel, PagePart, Payloads, Shelf, Shelved, Visitor};
 use crate::worker::confirmed_until;
+use crate::world::person;
 
 /// Round trips until a WebSocket is open: a name, TCP, TLS 1.3 and the upgrade.
 const SOCKET_ROUND_TRIPS: u32 = 4;
@@ -92,6 +94,7 @@ impl Simulation {
         let url = Origin::page_url(visitor.mesh.load.page);
         self.figures.engines += 1;
         self.tell(key.visitor, Input::Page { url });
+        self.tell_load(key.visitor);
         self.tell(key.visitor, Input::Circumstances(circumstances));
         untold.into_iter().for_each(|input| self.tell(key.visitor, input));
         if !resources.is_empty() {
@@ -594,6 +597,12 @@ impl Simulation {
             network: Some(self.world.networks[person.network].asn),
             country: Some(self.world.countries[person.country].code),
             address: person.household,
+            browser: match person.device.browser {
+                person::BrowserKind::Firefox => BrowserKind::Firefox,
+                person::BrowserKind::Safari => BrowserKind::Safari,
+                person::BrowserKind::Other => BrowserKind::Other,
+                person::BrowserKind::Chrome | person::BrowserKind::Edge => BrowserKind::Chromium,
+            },
         }
     }
 }

@@ -116,11 +116,22 @@ impl Simulation {
         if !visitor.person.device.service_worker {
             return;
         }
+        self.tell_load(key);
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
         let mut wait = IDLE_AFTER_LOAD;
         if !std::mem::replace(&mut visitor.client.kept.installed, true) {
             wait += visitor.mesh.down.carry(now, CLIENT_BYTES).since(now);
         }
         self.want_engine(key, wait);
+    }
+
+    /// Tells the engine how long the page took, if both are there.
+    pub(crate) fn tell_load(&mut self, key: Key) {
+        let Some(load) = self.visitors.get(key).map(|visitor| &visitor.mesh.load) else { return };
+        if let Some(loaded) = load.loaded {
+            let ms = loaded.since(load.began).as_millis() as u32;
+            self.tell(key, Input::PageLoaded { ms });
+        }
     }
 
     fn want_engine(&mut self, key: Key, after: Duration) {

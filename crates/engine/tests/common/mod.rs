@@ -371,7 +371,7 @@ impl World {
                     self.say(visitor, ToPeer::Pieces { asset, pieces });
                 }
             }
-            ToNode::Viewed { page, from, assets } => {
+            ToNode::Viewed { page, from, assets, .. } => {
                 self.viewed.push((visitor, page, from, assets.iter().collect()));
             }
             ToNode::Met { .. } | ToNode::Parted { .. } => {}

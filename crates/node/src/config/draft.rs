@@ -235,6 +235,7 @@ fn read_policy(table: &mut Table<'_, '_>, policy: &mut Policy) {
     table.set("min_crowd", &mut policy.min_crowd, number(0, any));
     table.set("replicate_bytes_per_page", &mut policy.replicate_bytes_per_page, number(0, any_bytes));
     table.set("hedge", &mut policy.hedge, yes_or_no);
+    table.set("holdout_percent", &mut policy.holdout_percent, number(0, 50));
     table.set("strip_local_candidates", &mut policy.strip_local_candidates, yes_or_no);
 }
 

@@ -2,8 +2,9 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use edgeweave_coordinator::io::Place;
 use headers::{Connection, HeaderMapExt, SecWebsocketAccept, SecWebsocketKey, SecWebsocketVersion, Upgrade};
-use http::header::ORIGIN;
+use http::header::{ORIGIN, USER_AGENT};
 use http::{HeaderMap, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -28,8 +29,10 @@ pub(super) async fn join(State(app): State<Shared>, mut request: Request) -> Res
                      add it to the site's `origins` (or give --public-origin)";
         return say(StatusCode::FORBIDDEN, about).into_response();
     };
+    let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let place = app.places.of(client.address, user_agent.unwrap_or_default());
     let on_upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(hand_over(app, on_upgrade, client, origin));
+    tokio::spawn(hand_over(app, on_upgrade, client, place, origin));
 
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
@@ -61,9 +64,14 @@ fn page_origin(app: &Shared, client: &Client, headers: &HeaderMap) -> Result<Opt
     }
 }
 
-async fn hand_over(app: Shared, on_upgrade: OnUpgrade, client: Client, origin: Option<WebOrigin>) {
+async fn hand_over(
+    app: Shared,
+    on_upgrade: OnUpgrade,
+    client: Client,
+    place: Place,
+    origin: Option<WebOrigin>,
+) {
     let Ok(upgraded) = on_upgrade.await else { return };
-    let place = app.places.of(client.address);
     let stun = app.stun.map(|at| format!("stun:{}:{}", client.host(), at.port()).into());
     match into_socket(upgraded) {
         Ok((tcp, read_ahead)) => {

@@ -6,7 +6,7 @@
 mod access;
 mod atlas;
 mod nat;
-mod person;
+pub(crate) mod person;
 pub(crate) mod site;
 mod site_model;
 pub(crate) mod visits;
