@@ -57,6 +57,8 @@ impl Scope {
 #[derive(Debug, Default)]
 pub(crate) struct Governor {
     scopes: BTreeMap<Scope, Comparison>,
+    /// When the first of what is off is to be tried again.
+    due: Option<Timestamp>,
 }
 
 /// Page loads of one scope with the mesh, and without it.
@@ -123,7 +125,7 @@ impl Governor {
 
     /// When something that is off is to be tried again.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        self.scopes.values().filter_map(|comparison| comparison.off_until).min()
+        self.due
     }
 
     /// What is off.
@@ -146,6 +148,7 @@ impl Governor {
             if comparison.is_harm() {
                 // It is tried again with a clean slate.
                 *comparison = Comparison { off_until: Some(now + OFF_FOR), ..Comparison::default() };
+                self.due.get_or_insert(now + OFF_FOR);
                 turned_off = true;
             }
         }
@@ -164,14 +167,14 @@ impl Governor {
 
     /// Turns on again whose time has come; returns whether there was any.
     fn turn_on(&mut self, now: Timestamp) -> bool {
-        let mut any = false;
-        for comparison in self.scopes.values_mut() {
-            if comparison.off_until.is_some_and(|until| now >= until) {
-                comparison.off_until = None;
-                any = true;
-            }
+        if self.due.is_none_or(|due| now < due) {
+            return false;
         }
-        any
+        for comparison in self.scopes.values_mut() {
+            comparison.off_until = comparison.off_until.filter(|until| now < *until);
+        }
+        self.due = self.scopes.values().filter_map(|comparison| comparison.off_until).min();
+        true
     }
 }
 

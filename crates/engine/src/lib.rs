@@ -316,9 +316,10 @@ impl Engine {
             self.replication.forget();
         }
         let sizes: Vec<(Digest, u64)> = delta.add.iter().map(|asset| (asset.hash, asset.size)).collect();
+        let knew_nothing = self.catalogue.len() == 0;
         let gone = self.catalogue.apply(now, delta);
-        // The worker must not answer with what has just been purged.
-        let urgent = anew || !gone.is_empty();
+        // The worker must not answer with what has just been purged, and one that knows nothing learns it at once.
+        let urgent = knew_nothing || !gone.is_empty();
         for hash in gone {
             self.abandon(now, hash, Reason::Purged);
             self.evict(now, hash, Reason::Purged);

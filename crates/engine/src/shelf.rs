@@ -9,7 +9,7 @@ use crate::Engine;
 use crate::io::{Output, Shelf, ShelfAsset};
 
 /// Changes wait so long for company before the worker is told.
-pub(crate) const SHELVE_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const SHELVE_AFTER: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Tells the worker what it may know.

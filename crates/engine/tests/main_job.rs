@@ -120,7 +120,7 @@ fn a_visitors_own_variant_stays_where_it_is() {
 fn a_purge_takes_it_from_everybody() {
     let mut world = world().with_asset(A, 1_000);
     let host = world.arrive(&[A]);
-    world.run(3 * SECOND);
+    world.run(6 * SECOND);
     assert_eq!(world.visitors[host].shelf.assets.iter().filter(|asset| asset.held).count(), 1);
     world.purge(AssetId(0));
     world.run(SECOND);

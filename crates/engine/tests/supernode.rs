@@ -43,7 +43,7 @@ fn what_the_supernode_gave_is_counted_and_joins_the_mesh() {
     };
     world.tell(visitor, served);
     // The worker is told when more has had time to come.
-    world.run(3 * SECOND);
+    world.run(6 * SECOND);
     let visitor = &world.visitors[visitor];
     assert_eq!((visitor.stats.bytes.supernode, visitor.stats.requests.supernode), (100_000, 1));
     assert!(visitor.shelf.assets[0].held);
@@ -62,7 +62,7 @@ fn a_supernode_that_is_slower_than_the_origin_is_left_alone() {
         Input::SupernodeServed { hash, bytes: 100_000, first_byte_ms: 100, total_ms: 300, stored: true },
     );
     // The worker is told when more has had time to come.
-    world.run(3 * SECOND);
+    world.run(6 * SECOND);
     assert_eq!(world.visitors[visitor].shelf.supernode_ms, 0);
 }
 

@@ -64,7 +64,7 @@ impl Default for Scenario {
             until_offloaded_bytes: 0,
             until_page_views: 0,
             origin_country: "US".into(),
-            supernodes: ["US", "DE", "IN", "JP", "BR"].map(String::from).into(),
+            supernodes: ["US", "DE", "IN", "JP", "BR", "SG"].map(String::from).into(),
             origin_bytes_per_s: 2_500_000,
             faults: BTreeSet::new(),
             hostile_share: 0.3,
