@@ -23,7 +23,7 @@ use crate::node::SITE;
 use crate::origin::Origin;
 use crate::simulation::{Simulation, UNIX_MS};
 use crate::slab::Key;
-use crate::visitor::{Channel, PagePart, Payloads, Shelf, Shelved, Visitor};
+use crate::visitor::{Channel, Kept, PagePart, Payloads, Shelf, Shelved, Visitor};
 use crate::worker::confirmed_until;
 use crate::world::person;
 
@@ -406,7 +406,7 @@ impl Simulation {
             }
             Output::Shelf(shelf) => {
                 if let Some(visitor) = self.visitors.get_mut(key) {
-                    visitor.client.kept.shelf = Rc::new(shelved(&shelf));
+                    visitor.client.kept.told = Some(shelf);
                 }
             }
             Output::Persist { state } => {
@@ -577,6 +577,16 @@ fn wire_bytes(delta: &ManifestDelta) -> u64 {
     };
     let changes = 8 * delta.remove.len() + 30 * delta.renew.len();
     (delta.add.iter().map(asset).sum::<usize>() + changes) as u64
+}
+
+impl Kept {
+    /// What the worker knows, as it looks at it: most of what an engine says is followed by more before anybody does.
+    pub(crate) fn shelf(&mut self) -> Rc<Shelf> {
+        if let Some(told) = self.told.take() {
+            self.shelf = Rc::new(shelved(&told));
+        }
+        Rc::clone(&self.shelf)
+    }
 }
 
 fn shelved(shelf: &io::Shelf) -> Shelf {

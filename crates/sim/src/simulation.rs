@@ -206,8 +206,10 @@ impl Simulation {
     }
 
     fn leave_site(&mut self, key: Key) {
-        let Some(visitor) = self.visitors.remove(key) else { return };
+        let Some(mut visitor) = self.visitors.remove(key) else { return };
         if visitor.planned.returns {
+            // What the worker makes of it is much smaller than what it was told.
+            visitor.client.kept.shelf();
             let remains = Remains {
                 holdout: visitor.holdout.http_cache,
                 mesh: visitor.mesh.http_cache,

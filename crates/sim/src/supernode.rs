@@ -77,12 +77,12 @@ impl Simulation {
         let Some((near, _)) = self.supernodes.nearest(&self.world, visitor.person.network) else {
             return false;
         };
+        let shelf = visitor.client.kept.shelf();
         let load = &mut visitor.mesh.load;
         let Some(asked) = load.requests.get_mut(usize::from(request.place)) else { return false };
         let Some(asset) = asked.asset.filter(|_| load.number == request.load && !asked.origin_asked) else {
             return false;
         };
-        let shelf = &visitor.client.kept.shelf;
         let Some(hash) = shelf.get(asset).map(|shelved| shelved.hash) else { return false };
         let bytes = self.site.assets[asset as usize].bytes;
         let patience = Duration::from_millis(shelf.supernode_ms.into());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use edgeweave_engine::io::FetchedResource;
+use edgeweave_engine::io::{self, FetchedResource};
 use edgeweave_engine::{Engine, Input};
 use edgeweave_protocol::manifest::segment_count;
 use edgeweave_protocol::{Digest, PeerId, Timestamp};
@@ -70,6 +70,8 @@ pub(crate) struct Kept {
     pub(crate) state: Option<Vec<u8>>,
     pub(crate) stored: BTreeSet<(Digest, u32)>,
     pub(crate) shelf: Rc<Shelf>,
+    /// What the engine has said since, and the worker has not looked at.
+    pub(crate) told: Option<io::Shelf>,
 }
 
 impl Kept {

@@ -64,7 +64,7 @@ impl Simulation {
         else {
             return;
         };
-        let shelf = visitor.client.kept.shelf.clone();
+        let shelf = visitor.client.kept.shelf();
         let slowness = visitor.person.device.slowness;
         let size = u64::from(self.site.assets[asset as usize].bytes);
         let connected = visitor.client.page_part.as_ref().is_some_and(|part| part.connected);
