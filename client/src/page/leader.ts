@@ -56,8 +56,8 @@ export async function lead(
   const link = await workerLink(heard, () => [...(shelf ? [{ shelf }] : []), { session: stats?.connected ?? false }]);
   // Before the worker says what this page has asked for.
   handle({ page: { url: location.origin + location.pathname } });
-  const ms = takeLoadTime();
-  if (ms > 0) handle({ page_loaded: { ms } });
+  const ms = loadTime();
+  if (ms) handle({ page_loaded: { ms } });
 
   const circumstancesChanged = () => handle({ circumstances: circumstances(config.off()) });
   onCircumstances(circumstancesChanged, ending.signal);
@@ -189,14 +189,10 @@ function report(report: Report): string {
   return JSON.stringify(report, (_, value: unknown) => value || undefined);
 }
 
-let loadTaken = false;
-
-/** How long this page took to load, in milliseconds, the first time; zero where it is not loaded, or nobody looks. */
-function takeLoadTime(): number {
+/** How long this page took to load, in whole milliseconds; zero where it is not loaded, or nobody looks. */
+function loadTime(): number {
   const [navigation] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-  const ms = loadTaken || document.hidden ? 0 : Math.round(navigation?.loadEventEnd ?? 0);
-  loadTaken = true;
-  return ms;
+  return (document.hidden ? 0 : (navigation?.loadEventEnd ?? 0)) | 0;
 }
 
 /** As much randomness as a JavaScript number holds: 53 bits. */

@@ -22,8 +22,7 @@ pub(crate) struct Catalogue {
     pub(crate) version: Option<ManifestVersion>,
     entries: Map<AssetId, Entry>,
     by_url: Map<Arc<str>, AssetId>,
-    /// By the first word of the content's name, which is short to move about; two may have the same.
-    by_hash: Set<(u64, AssetId)>,
+    by_hash: Set<(Digest, AssetId)>,
     /// Counts changes of the assets themselves: what is admitted, not for how long.
     pub(crate) changes: u32,
 }
@@ -51,12 +50,9 @@ impl Catalogue {
 
     /// The indices under which a content is admitted; several URLs may have the same.
     pub(crate) fn ids_of(&self, hash: Digest) -> impl Iterator<Item = AssetId> + '_ {
-        let word = hash.first_word();
-        let alike =
-            self.by_hash.starting_at(&(word, AssetId(0))).take_while(move |(other, _)| *other == word);
-        alike
-            .map(|(_, id)| *id)
-            .filter(move |id| self.entries.get(id).is_some_and(|entry| entry.asset.hash == hash))
+        let of_hash =
+            self.by_hash.starting_at(&(hash, AssetId(0))).take_while(move |(other, _)| *other == hash);
+        of_hash.map(|(_, id)| *id)
     }
 
     /// A content's entry, the freshest of several.
@@ -96,7 +92,7 @@ impl Catalogue {
         let replaced = self.remove(asset.id).or(replaced);
         let fresh_until = now + Duration::from_millis(asset.fresh_ms);
         self.by_url.insert(asset.url.clone(), asset.id);
-        self.by_hash.insert((asset.hash.first_word(), asset.id));
+        self.by_hash.insert((asset.hash, asset.id));
         self.entries.insert(asset.id, Entry { asset, fresh_until });
         replaced
     }
@@ -105,7 +101,7 @@ impl Catalogue {
         let entry = self.entries.remove(&id)?;
         self.changes += 1;
         self.by_url.remove(&entry.asset.url);
-        self.by_hash.remove(&(entry.asset.hash.first_word(), id));
+        self.by_hash.remove(&(entry.asset.hash, id));
         Some(entry.asset.hash)
     }
 

@@ -30,8 +30,7 @@ impl Digest {
     /// Length of the textual form in bytes.
     pub const TEXT_BYTES: usize = 43;
 
-    /// The first eight bytes, as a number in the digests' order.
-    pub fn first_word(self) -> u64 {
+    fn first_word(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
