@@ -20,6 +20,8 @@ impl Coordinator {
             Err(reason) => Some(reason),
         };
         if let Some(reason) = refusal {
+            // Who asked before, and waits, hears the same.
+            self.warming.remove(&url);
             return self.out.push(Output::Warmed { url, outcome: Err(reason) });
         }
         self.refused.remove(&url);

@@ -85,7 +85,7 @@ impl Policy {
     /// Whether a visitor, by its number of the day, belongs to the holdout.
     pub fn holds_out(&self, visitor: u32) -> bool {
         // The multiplier spreads neighbouring numbers (Knuth, The Art of Computer Programming, section 6.4).
-        let drawn = u64::from(visitor.wrapping_mul(2_654_435_769)) * 100 >> 32;
+        let drawn = (u64::from(visitor.wrapping_mul(2_654_435_769)) * 100) >> 32;
         drawn < u64::from(self.holdout_percent)
     }
 }
