@@ -93,3 +93,15 @@ fn no_more_wait_than_fetches_may() {
     assert_eq!(told(&mut swarm), [Err(Reason::Busy)]);
     assert!((1_000..10_000).contains(&asked), "{asked}");
 }
+
+#[test]
+fn who_asks_twice_and_is_refused_the_second_time_is_told_once() {
+    let mut swarm = swarm().serving("/a.png", image());
+    swarm.held = Some(Vec::new());
+    warm(&mut swarm, "/a.png");
+    swarm.tell(Input::SetPolicy(Policy { enabled: false, ..Policy::default() }));
+    warm(&mut swarm, "/a.png");
+    assert_eq!(told(&mut swarm), [Err(Reason::SwitchedOff)]);
+    swarm.answer(&url("/a.png"), &Vec::new());
+    assert_eq!(told(&mut swarm), []);
+}
