@@ -20,7 +20,7 @@ const VERSION: u8 = 4;
 
 /// Changes are kept after so long at the latest: a page that ends without a word loses no more. One that is left keeps
 /// everything.
-pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(15);
+pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(60);
 
 /// Counters that belong to the visitor rather than to a page.
 #[derive(Debug, Default)]
