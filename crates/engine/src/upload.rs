@@ -123,6 +123,14 @@ impl Engine {
         {
             let piece = job.next;
             let len = piece_len(job.size, piece);
+            if self.memory.uploaded + u64::from(len) > self.policy.upload_bytes_per_month {
+                // What was agreed to before the cap was near is not given past it.
+                let (transfer, reason) = (job.transfer, Reason::UploadCap);
+                let refusal = Frame::Refuse { transfer, reason, segments: Vec::new() };
+                self.out.push(Output::SendFrame { peer, bytes: refusal.encode() });
+                uploading.jobs.pop_front();
+                continue;
+            }
             if self.budget.tokens < u64::from(len) {
                 self.serve_again = Some(now + WAIT_FOR_TOKENS);
                 return;

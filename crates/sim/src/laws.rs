@@ -205,7 +205,7 @@ impl Laws {
         let given = self.given.entry(visitor.planned.visitor).or_default();
         *given += u64::from(len);
         let given = *given;
-        let within = given <= policy.upload_bytes_per_month + u64::from(len);
+        let within = given <= policy.upload_bytes_per_month;
         self.check(now, Law::TheVisitorsBudget, within, || {
             format!("visitor {} gave {given} bytes", visitor.planned.visitor)
         });
