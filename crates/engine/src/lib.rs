@@ -231,6 +231,7 @@ impl Engine {
         self.settle_uploads(now);
         self.settle_holdings(now);
         self.settle_sightings(now);
+        self.watch_page(now);
         self.settle_visit(now);
         self.settle_replication(now);
         if self.shelf_due.is_some_and(|at| now >= at) {

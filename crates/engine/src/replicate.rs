@@ -102,7 +102,6 @@ impl Engine {
 
     /// Fetches ahead while the browser is idle.
     pub(crate) fn settle_replication(&mut self, now: Timestamp) {
-        self.watch_page(now);
         let has_work = self.replication.active.is_some() || !self.replication.likely.is_empty();
         let allowed = has_work && self.may_replicate();
         let idle_at = self.visit.idle_since().map(|since| since + IDLE).filter(|_| allowed);

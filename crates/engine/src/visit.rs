@@ -98,7 +98,6 @@ impl Engine {
 
     /// Tells the node of a page that has come to rest, once.
     pub(crate) fn settle_visit(&mut self, now: Timestamp) {
-        self.watch_page(now);
         if !self.can_say_viewed() || self.visit.due().is_none_or(|at| now < at) {
             return;
         }

@@ -52,21 +52,21 @@ impl Places {
         Ok(Self { networks: networks.map(read).transpose()?, countries: countries.map(read).transpose()? })
     }
 
-    /// Where an address is, and which browser asks, by what it says of itself.
-    pub(crate) fn of(&self, address: IpAddr, user_agent: &str) -> Place {
+    /// Where an address is.
+    pub(crate) fn of(&self, address: IpAddr) -> Place {
         let address = address.to_canonical();
         let network = match &self.networks {
             Some(table) => network_in(table, address),
             None => Some(prefix_number(address)),
         };
         let country = self.countries.as_ref().and_then(|table| country_in(table, address));
-        Place { network, country, browser: browser_kind(user_agent), address: address_number(address) }
+        Place { network, country, address: address_number(address), ..Place::default() }
     }
 }
 
 /// The kind of browser that a `user-agent` names. Browsers name those that they want to be taken for, so the order
 /// matters.
-fn browser_kind(user_agent: &str) -> BrowserKind {
+pub(crate) fn browser_kind(user_agent: &str) -> BrowserKind {
     let says = |name: &str| user_agent.contains(name);
     if says("Firefox/") {
         BrowserKind::Firefox
@@ -205,7 +205,7 @@ mod tests {
     fn without_tables_a_prefix_is_a_network() {
         let places = Places::default();
         let [a, b, c] =
-            ["192.0.2.1", "192.0.99.1", "192.1.2.1"].map(|address| places.of(address.parse().unwrap(), ""));
+            ["192.0.2.1", "192.0.99.1", "192.1.2.1"].map(|address| places.of(address.parse().unwrap()));
         assert_eq!((a.network, a.country), (b.network, None));
         assert_ne!(a.network, c.network);
         assert_ne!(a.address, b.address);

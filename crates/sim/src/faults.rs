@@ -122,7 +122,7 @@ const VANISH: f64 = 0.1;
 /// After so long a node gives up a connection from which nothing comes.
 const NODE_NOTICES: Duration = Duration::from_secs(30);
 
-/// How long a node is away that has crashed, and how often that happens.
+/// How often the node crashes. The next one is there at once.
 const CRASH_EVERY: Duration = Duration::from_secs(19 * 60);
 
 /// By how much messages are late at an overloaded node, and answers from a slow origin.

@@ -31,8 +31,8 @@ const COLD_ROUND_TRIPS: u32 = 4;
 /// All supernodes.
 #[derive(Debug)]
 pub(crate) struct Supernodes {
-    /// The network that each stands in.
-    networks: Vec<usize>,
+    /// The nearest to each network, and the round trip to its edge.
+    nearest: Vec<Option<(usize, u64)>>,
     /// What each holds: which version, and until when that is known to be the origin's.
     held: Vec<BTreeMap<u32, (u32, Timestamp)>>,
 }
@@ -44,13 +44,17 @@ impl Supernodes {
             |code: &String| world.countries.iter().position(|country| country.code == code.as_bytes());
         let of = |country: usize| world.networks.iter().position(|network| network.country == country);
         let networks: Vec<usize> = countries.iter().filter_map(|code| of(place(code)?)).collect();
-        Self { held: vec![BTreeMap::new(); networks.len()], networks }
+        let nearest = |network: usize| {
+            let distances = networks.iter().map(|there| world.round_trip_us(network, *there));
+            distances.enumerate().min_by_key(|(_, round_trip)| *round_trip)
+        };
+        let nearest = (0..world.networks.len()).map(nearest).collect();
+        Self { nearest, held: vec![BTreeMap::new(); networks.len()] }
     }
 
     /// The nearest to a network, and the round trip to its edge.
-    pub(crate) fn nearest(&self, world: &World, network: usize) -> Option<(usize, u64)> {
-        let distances = self.networks.iter().map(|there| world.round_trip_us(network, *there));
-        distances.enumerate().min_by_key(|(_, round_trip)| *round_trip)
+    pub(crate) fn nearest(&self, network: usize) -> Option<(usize, u64)> {
+        self.nearest.get(network).copied().flatten()
     }
 }
 
@@ -58,7 +62,7 @@ impl Simulation {
     /// From a visitor to the nearest supernode, and back.
     pub(crate) fn round_trip_to_supernode(&self, key: Key) -> Option<Duration> {
         let person = &self.visitors.get(key)?.person;
-        let (_, edge) = self.supernodes.nearest(&self.world, person.network)?;
+        let (_, edge) = self.supernodes.nearest(person.network)?;
         Some(Duration::from_micros(2 * person.access.latency_us + edge))
     }
 
@@ -74,7 +78,7 @@ impl Simulation {
         let now = self.now();
         let Some(round_trip) = self.round_trip_to_supernode(key) else { return false };
         let Some(visitor) = self.visitors.get_mut(key) else { return false };
-        let Some((near, _)) = self.supernodes.nearest(&self.world, visitor.person.network) else {
+        let Some((near, _)) = self.supernodes.nearest(visitor.person.network) else {
             return false;
         };
         let shelf = visitor.client.kept.shelf();
@@ -109,24 +113,22 @@ impl Simulation {
         let now = self.now();
         let wanted = Content::of(hash);
         let caching = self.site.assets[wanted.asset as usize].caching;
-        let has = self.supernodes.held[near].get(&wanted.asset).copied();
-        if let Some((version, until)) = has
+        let held = self.supernodes.held[near].get(&wanted.asset).copied();
+        if let Some((version, until)) = held
             && now < until
         {
             return version == wanted.version;
         }
-        if is_public(caching) {
-            let version = Origin::content(now, &self.site, wanted.asset, None).version;
-            self.supernodes.held[near].insert(wanted.asset, (version, now + mesh_lifetime(caching)));
-            if has.is_none_or(|(before, _)| before != version) {
-                self.figures.fetched_by_node(self.site.assets[wanted.asset as usize].bytes.into());
-            }
+        if !is_public(caching) {
+            return false;
         }
-        has.is_some_and(|(version, _)| version == wanted.version) && self.supernode_is_current(near, wanted)
-    }
-
-    fn supernode_is_current(&self, near: usize, wanted: Content) -> bool {
-        self.supernodes.held[near].get(&wanted.asset).is_some_and(|(version, _)| *version == wanted.version)
+        let version = Origin::content(now, &self.site, wanted.asset, None).version;
+        self.supernodes.held[near].insert(wanted.asset, (version, now + mesh_lifetime(caching)));
+        let unchanged = held.is_some_and(|(before, _)| before == version);
+        if !unchanged {
+            self.figures.fetched_by_node(self.site.assets[wanted.asset as usize].bytes.into());
+        }
+        unchanged && version == wanted.version
     }
 
     /// The supernode has answered: the worker verifies, keeps and gives it, and tells the engine.

@@ -75,12 +75,11 @@ impl Simulation {
                 if confirmed && unix_ms < fresh_until_ms && visitor.client.kept.holds(hash, size) =>
             {
                 self.laws.served(now, &self.site, asset, hash);
-                self.figures.served_from_cache(u64::from(self.site.assets[asset as usize].bytes));
+                self.figures.served_from_cache(size);
                 let at = now + SECONDARY_CACHE.mul_f64(slowness);
                 self.queue.plan(at, Event::AnsweredLocally { visitor: key, arm: Arm::Mesh, request });
                 let url = self.origin.url(asset).into();
-                let bytes = u64::from(self.site.assets[asset as usize].bytes);
-                self.tell_or_keep(key, Input::CacheServed { url, bytes });
+                self.tell_or_keep(key, Input::CacheServed { url, bytes: size });
             }
             Some(_) if visitor.client.page_part.is_some() => self.ask_engine(key, request, asset),
             Some(_) if shelf.patience_ms > 0 => {

@@ -14,6 +14,7 @@ use super::say;
 use crate::app::Shared;
 use crate::client::Client;
 use crate::mesh::Arrival;
+use crate::place::browser_kind;
 use crate::web_origin::WebOrigin;
 
 /// Answers the upgrade; what comes after it is the mesh thread's.
@@ -30,7 +31,8 @@ pub(super) async fn join(State(app): State<Shared>, mut request: Request) -> Res
         return say(StatusCode::FORBIDDEN, about).into_response();
     };
     let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
-    let place = app.places.of(client.address, user_agent.unwrap_or_default());
+    let browser = browser_kind(user_agent.unwrap_or_default());
+    let place = Place { browser, ..app.places.of(client.address) };
     let on_upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(hand_over(app, on_upgrade, client, place, origin));
 

@@ -22,7 +22,7 @@ const BODY: Duration = Duration::from_secs(10);
 
 /// Takes a report.
 pub(super) async fn take(State(app): State<Shared>, request: Request) -> Response {
-    let place = app.places.of(app.client(&request).address, "");
+    let place = app.places.of(app.client(&request).address);
     let (parts, body) = request.into_parts();
     let taken = if app.senders.may_report(place.address) {
         read(&app, &parts.headers, body).await
