@@ -1,10 +1,9 @@
 import { afterEach, test } from "vitest";
 import type { Reason } from "../src/generated/Reason";
-import { PATIENCE_MS, pageOf, picture } from "./harness";
+import { PATIENCE_MS } from "./harness";
 import { type Mischief, mischievous } from "./mischief";
-import { expectComplete, expectRecorded, type Scene, scene } from "./scene";
+import { expectComplete, expectRecorded, PICTURES, pictures, type Scene } from "./scene";
 
-const PICTURES = ["/a.bmp", "/b.bmp"];
 let site: Scene;
 
 afterEach(() => site.close());
@@ -47,15 +46,7 @@ test.each(LIES)(
   "a page is complete though its only neighbour sends %s",
   { timeout: 3 * PATIENCE_MS },
   async (_what, mischief, reason) => {
-    site = await scene({
-      contents: {
-        "/": pageOf([]),
-        "/next.html": pageOf(PICTURES),
-        "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-        "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
-      },
-      policy: 'prefer = "offload"\npatience_ms = 1000',
-    });
+    site = await pictures({ patienceMs: 1000 });
     await site.seed("/next.html", PICTURES.length, { script: mischievous(mischief) });
     const visitor = await site.meet(PICTURES.length);
     await visitor.go(`${site.origin.url}/next.html`);

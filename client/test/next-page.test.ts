@@ -1,18 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { PATIENCE_MS, pageOf, picture, settle, type Visitor } from "./harness";
-import { expectComplete, PICTURES, type Scene, scene } from "./scene";
+import { PATIENCE_MS, settle, type Visitor } from "./harness";
+import { expectComplete, PICTURES, pictures, type Scene } from "./scene";
 
 let site: Scene;
 
 beforeAll(async () => {
-  site = await scene({
-    contents: {
-      "/": pageOf([]),
-      "/next.html": pageOf(PICTURES),
-      "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
-      "/b.bmp": { type: "image/bmp", body: picture(1_500_054, 2) },
-    },
-  });
+  site = await pictures();
 }, PATIENCE_MS);
 
 afterAll(() => site.close(), PATIENCE_MS);

@@ -50,13 +50,13 @@ export const PICTURES = ["/a.bmp", "/b.bmp"];
 
 /** How the usual site is not quite the usual one. */
 interface PicturesOptions extends Pick<SceneOptions, "supernode"> {
-  /** Milliseconds for which requests wait for the mesh. */
-  patienceMs: number;
+  /** Milliseconds for which requests wait for the mesh; where nothing is said, speed is preferred. */
+  patienceMs?: number;
   largeBytes?: number;
 }
 
 /** The usual site: an empty page, and one with two pictures. */
-export function pictures(options: PicturesOptions): Promise<Scene> {
+export function pictures(options: PicturesOptions = {}): Promise<Scene> {
   return scene({
     ...options,
     contents: {
@@ -65,7 +65,7 @@ export function pictures(options: PicturesOptions): Promise<Scene> {
       "/a.bmp": { type: "image/bmp", body: picture(100_054, 1) },
       "/b.bmp": { type: "image/bmp", body: picture(options.largeBytes ?? 1_500_054, 2) },
     },
-    policy: `prefer = "offload"\npatience_ms = ${options.patienceMs}`,
+    policy: options.patienceMs === undefined ? "" : `prefer = "offload"\npatience_ms = ${options.patienceMs}`,
   });
 }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use edgeweave_protocol::policy::Prefer;
-use edgeweave_sim::{Baseline, Control, Fault, Introductions, Loads, Outcome, Scenario};
+use edgeweave_sim::{Baseline, Control, Fault, Loads, Outcome, Scenario, Without};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -87,14 +87,13 @@ enum Way {
 
 impl Way {
     fn apply(self, scenario: &mut Scenario) {
-        let policy = &mut scenario.policy;
         match self {
-            Self::Speed => policy.prefer = Prefer::Speed,
-            Self::Offload => policy.prefer = Prefer::Offload,
-            Self::RandomNeighbours => scenario.introductions = Introductions::Random,
-            Self::NoHedging => policy.hedge = false,
-            Self::NoReplication => policy.replicate_bytes_per_page = 0,
-            Self::NoSupernodes => scenario.supernodes.clear(),
+            Self::Speed => scenario.policy.prefer = Prefer::Speed,
+            Self::Offload => scenario.policy.prefer = Prefer::Offload,
+            Self::RandomNeighbours => Without::Ranking.apply(scenario),
+            Self::NoHedging => Without::Hedging.apply(scenario),
+            Self::NoReplication => Without::Replication.apply(scenario),
+            Self::NoSupernodes => Without::Supernodes.apply(scenario),
         }
     }
 }
@@ -147,6 +146,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         println!("{line}");
     } else {
         println!("{}", table(&outcome));
+        if !baselines.is_empty() {
+            println!("{}", compared(&baselines));
+        }
         println!(
             "{wall_s:.1} s, {page_views_per_s:.0} page views a second, event hash {}",
             outcome.event_hash
@@ -272,6 +274,7 @@ fn table(outcome: &Outcome) -> Table {
     ]);
     table.add_row(["from the secondary cache".into(), String::new(), gigabytes(summary.bytes.cache)]);
     table.add_row(["from peers".into(), String::new(), gigabytes(summary.bytes.peers)]);
+    table.add_row(["from supernodes".into(), String::new(), gigabytes(summary.bytes.supernode)]);
     let share = |share: f64| format!("{:.1} %", share * 100.0);
     table.add_row([
         "offload under control; the oracle's".into(),
@@ -288,6 +291,22 @@ fn table(outcome: &Outcome) -> Table {
         outcome.laws.checks.to_string(),
         outcome.laws.violations.to_string(),
     ]);
+    table
+}
+
+/// The mesh among simpler ways to run the site.
+fn compared(rows: &[Baseline]) -> Table {
+    let mut table = Table::new();
+    let views = rows.first().map_or(0, |row| row.page_views);
+    let heading = format!("the first {views} page views");
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header([&heading, "offload", "of all", "page load, mean"]);
+    let share = |share: f64| format!("{:.1} %", share * 100.0);
+    for row in rows {
+        let load = row.mean_ms.zip(row.change_mean);
+        let load =
+            load.map_or(String::new(), |(mean, change)| format!("{mean:.0} ms ({:+.1} %)", change * 100.0));
+        table.add_row([row.name.into(), share(row.offload), share(row.offload_all), load]);
+    }
     table
 }
 

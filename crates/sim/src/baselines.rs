@@ -1,11 +1,35 @@
 //! What the mesh's policies are worth: the same visits without one of them at a time, and with none.
 
 use edgeweave_coordinator::Introductions;
-use edgeweave_protocol::policy::Policy;
 use serde::Serialize;
 
 use crate::scenario::{Scenario, ScenarioError};
 use crate::{Control, Progress, Summary, run};
+
+/// What the mesh can do without, for comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    /// Neighbours are any that hold what is wanted.
+    Ranking,
+    /// The origin is not started beside a slow mesh.
+    Hedging,
+    /// Nothing is fetched ahead.
+    Replication,
+    /// There are no supernodes.
+    Supernodes,
+}
+
+impl Without {
+    /// Leaves it out of a scenario.
+    pub fn apply(self, scenario: &mut Scenario) {
+        match self {
+            Self::Ranking => scenario.introductions = Introductions::Random,
+            Self::Hedging => scenario.policy.hedge = false,
+            Self::Replication => scenario.policy.replicate_bytes_per_page = 0,
+            Self::Supernodes => scenario.supernodes.clear(),
+        }
+    }
+}
 
 /// What one way to run the site came to.
 #[derive(Clone, Debug, Serialize)]
@@ -52,17 +76,17 @@ pub fn baselines(
     mut look: impl FnMut(Progress) -> Control,
 ) -> Result<Vec<Baseline>, ScenarioError> {
     let short = Scenario { until_page_views: page_views, until_offloaded_bytes: 0, ..scenario.clone() };
-    let policy = |change: fn(&mut Policy)| {
+    let without = |what: Without| {
         let mut other = short.clone();
-        change(&mut other.policy);
+        what.apply(&mut other);
         other
     };
     let ways = [
         ("the mesh", short.clone()),
-        ("random neighbours", Scenario { introductions: Introductions::Random, ..short.clone() }),
-        ("no hedging", policy(|policy| policy.hedge = false)),
-        ("no replication", policy(|policy| policy.replicate_bytes_per_page = 0)),
-        ("no supernodes", Scenario { supernodes: Vec::new(), ..short.clone() }),
+        ("random neighbours", without(Without::Ranking)),
+        ("no hedging", without(Without::Hedging)),
+        ("no replication", without(Without::Replication)),
+        ("no supernodes", without(Without::Supernodes)),
     ];
     let mut rows = Vec::new();
     for (name, scenario) in ways {

@@ -201,13 +201,7 @@ impl Simulation {
         if !self.strikes(Fault::Churn, VANISH) {
             return self.engine_stops(key);
         }
-        let Some(visitor) = self.visitors.get_mut(key) else { return };
-        visitor.client.starting = false;
-        visitor.client.waiting.clear();
-        let Some(part) = visitor.client.page_part.take() else { return };
-        if let Some(peer) = part.peer {
-            self.peers.remove(&peer);
-        }
+        let Some(part) = self.take_page_part(key) else { return };
         self.laws.page_vanished(key);
         if let Some(session) = part.session {
             self.node.hang_up(session);

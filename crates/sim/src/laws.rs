@@ -221,17 +221,18 @@ impl Laws {
 
     /// A page has ended without a word, and what it had asked for with it.
     pub(crate) fn page_vanished(&mut self, visitor: Key) {
-        let left: Vec<(Key, u32)> =
-            self.open.range((visitor, 0)..=(visitor, u32::MAX)).map(|(key, _)| *key).collect();
-        left.iter().for_each(|key| _ = self.open.remove(key));
+        self.take_open(visitor);
+    }
+
+    /// The requests of a visitor's that have no answer are nobody's any more.
+    fn take_open(&mut self, visitor: Key) -> Vec<(Key, u32)> {
+        self.open.extract_if((visitor, 0)..=(visitor, u32::MAX), |_, _| true).map(|(key, _)| key).collect()
     }
 
     /// An engine has come to its end.
     pub(crate) fn engine_ended(&mut self, now: Timestamp, visitor: Key, payloads: usize) {
-        let left: Vec<(Key, u32)> =
-            self.open.range((visitor, 0)..=(visitor, u32::MAX)).map(|(key, _)| *key).collect();
+        let left = self.take_open(visitor);
         self.check(now, Law::NeverWorse, left.is_empty(), || format!("requests without an answer: {left:?}"));
-        left.iter().for_each(|key| _ = self.open.remove(key));
         self.check(now, Law::Bounded, payloads <= LEFT_MOST, || {
             format!("{payloads} payloads were left behind")
         });

@@ -39,10 +39,9 @@ mod visitor;
 mod worker;
 mod world;
 
-pub use edgeweave_coordinator::Introductions;
 use serde::Serialize;
 
-pub use baselines::{Baseline, baselines};
+pub use baselines::{Baseline, Without, baselines};
 pub use detail::{AssetDetail, CountryDetail, Detail, Histogram, NetworkDetail, Reading};
 pub use faults::Fault;
 pub use figures::{Arms, Loads, Summary, Uploads};

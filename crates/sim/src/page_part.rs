@@ -112,15 +112,21 @@ impl Simulation {
     pub(crate) fn engine_stops(&mut self, key: Key) {
         let now = self.now();
         self.tell(key, Input::Suspend);
-        let Some(visitor) = self.visitors.get_mut(key) else { return };
-        visitor.client.starting = false;
-        visitor.client.waiting.clear();
-        let Some(part) = visitor.client.page_part.take() else { return };
+        let Some(part) = self.take_page_part(key) else { return };
+        self.laws.engine_ended(now, key, part.payloads.len());
+        self.close_session(key, part.session);
+    }
+
+    /// The page has no page part any more, and none is about to start.
+    pub(crate) fn take_page_part(&mut self, key: Key) -> Option<PagePart> {
+        let client = &mut self.visitors.get_mut(key)?.client;
+        client.starting = false;
+        client.waiting.clear();
+        let part = client.page_part.take()?;
         if let Some(peer) = part.peer {
             self.peers.remove(&peer);
         }
-        self.laws.engine_ended(now, key, part.payloads.len());
-        self.close_session(key, part.session);
+        Some(part)
     }
 
     pub(crate) fn tick(&mut self, key: EngineKey) {
