@@ -25,6 +25,8 @@ const container = navigator.serviceWorker as ServiceWorkerContainer | undefined;
 let running: Promise<Running | undefined> | undefined;
 /** Why the client stays off on this page, whatever the visitor wishes. */
 let offHere: Reason | undefined;
+/** What the error said that the client met. */
+let failure: string | undefined;
 /** How often the visitor has left this page, and come back in between. */
 let timesLeft = 0;
 
@@ -67,11 +69,11 @@ async function load(): Promise<Running | undefined> {
 /** The client met an error of its own: it stays out of the way, and says so, once. */
 function failed(error: unknown): void {
   if (offHere) return;
-  const about = String(error).slice(0, 200);
+  failure = String(error).slice(0, 200);
   // WebAssembly that a policy forbids says so in its error.
-  offHere = /content security/i.test(about) ? FORBIDDEN : "client_error";
+  offHere = /content security/i.test(failure) ? FORBIDDEN : "client_error";
   strike(Date.now(), offHere);
-  const notes = [{ at_ms: Math.round(performance.now()), event: "error", reason: offHere, about }];
+  const notes = [{ at_ms: Math.round(performance.now()), event: "error", reason: offHere, about: failure }];
   const site = script?.dataset.site ?? known.site;
   navigator.sendBeacon?.(`${known.base}/report`, JSON.stringify({ site, release: known.release, notes }));
   void changed();
@@ -188,8 +190,8 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
     const reason = off();
     if (notes || !reason) return notes ?? [];
     // A breaker is open for what was the matter when it opened.
-    const about = reason === "breaker_open" ? { about: settings().why } : {};
-    return [{ at_ms: 0, event: "off" as const, reason, ...about }];
+    const about = reason === "breaker_open" ? settings().why : failure;
+    return [{ at_ms: 0, event: "off" as const, reason, ...(about && { about }) }];
   },
 });
 
