@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { PATIENCE_MS, type SupernodeOptions, settle } from "./harness";
+import { PATIENCE_MS, picture, type SupernodeOptions, settle, startOrigin } from "./harness";
 import { expectComplete, kept, PICTURES, pictures, type Scene } from "./scene";
 
 let site: Scene;
@@ -83,3 +83,37 @@ test.each(FORBIDDEN)(
     await expectComplete(site, visitor, PICTURES);
   },
 );
+
+test("nothing is broken where the worker may fetch less than its pages", { timeout: 3 * PATIENCE_MS }, async () => {
+  const others = await startOrigin({ "/c.bmp": { type: "image/bmp", body: picture(100_054, 3) } });
+  try {
+    site = await pictures();
+    const worker = site.origin.contents.get("/edgeweave-sw.js");
+    if (!worker) throw new Error("the site has a worker");
+    for (const policy of ["connect-src 'self'", "connect-src 'none'"]) {
+      worker.headers = { ...worker.headers, "content-security-policy": policy };
+      const visitor = await site.arrive();
+      await visitor.go(`${site.origin.url}/`);
+      await visitor.until("started or off", (stats) => stats.connected || stats.off !== null);
+      for (let round = 0; round < 3; round += 1) {
+        await visitor.stopWorker();
+        await visitor.go(`${site.origin.url}/next.html`);
+        await visitor.page.evaluate(show, [`${others.url}/c.bmp`, "/a.bmp"]);
+      }
+      expect(visitor.errors.filter((error) => /\.bmp/.test(error))).toEqual([]);
+      await visitor.leave();
+    }
+  } finally {
+    await others.close();
+  }
+});
+
+/** Shows pictures, and fails when one of them cannot be shown. */
+async function show(urls: string[]): Promise<void> {
+  const shown = urls.map((url) => {
+    const image = new Image();
+    image.src = url;
+    return image.decode();
+  });
+  await Promise.all(shown);
+}

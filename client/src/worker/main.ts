@@ -21,6 +21,8 @@ let errors = 0;
 
 self.addEventListener("install", (event: RoutableInstallEvent) => {
   void self.skipWaiting();
+  // Where this file's own policy forbids it the site's assets, there is no worker rather than one that breaks pages.
+  event.waitUntil(fetch(location.href));
   // Where the browser can be told so, navigations do not even start this worker.
   const routed = event.addRoutes?.([{ condition: { requestMode: "navigate" }, source: "network" }]);
   if (routed) event.waitUntil(routed.catch(() => undefined));

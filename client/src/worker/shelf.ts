@@ -19,9 +19,12 @@ let known: Known | undefined;
 let loaded = false;
 const loading = load();
 
-/** Whether an asset is, or may be, admitted under this URL: before the storage is read nobody knows. */
+/**
+ * Whether an asset is, or may be, admitted under this URL. Before the storage is read nobody knows, and what is the
+ * site's own waits for that. What is others' does not: the worker's policy may forbid it what the page's allows.
+ */
 export function mayKnow(url: string): boolean {
-  return known ? known.assets.has(url) : !loaded;
+  return known ? known.assets.has(url) : !loaded && url.startsWith(`${location.origin}/`);
 }
 
 /** Waits until what an earlier worker knew has been read. */
