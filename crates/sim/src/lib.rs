@@ -22,6 +22,7 @@ mod dice;
 mod event;
 mod faults;
 mod figures;
+mod http1;
 mod laws;
 mod link;
 mod node;
@@ -44,11 +45,15 @@ use serde::Serialize;
 pub use baselines::{Baseline, Without, baselines};
 pub use detail::{AssetDetail, CountryDetail, Detail, Histogram, NetworkDetail, Reading};
 pub use faults::Fault;
-pub use figures::{Arms, Loads, Summary, Uploads};
+pub use figures::{Arms, Loads, Summary, Uploads, Views};
 pub use laws::{Law, Verdict, Violation};
+pub use plan::{PersonPlan, Plan, ViewPlan, VisitPlan, plan};
 pub use replay::{last_events, minimise, replay};
 pub use scenario::{Scenario, ScenarioError};
-pub use world::site::SiteModel;
+pub use world::Nat;
+pub use world::given::{GivenNetwork, Http, NatShares};
+pub use world::given_site::{GivenAsset, GivenPage, GivenSite};
+pub use world::site::{AssetKind, Caching, SiteModel};
 
 use simulation::Simulation;
 

@@ -11,6 +11,7 @@ use crate::event::{Arm, EngineKey, Event, Server};
 use crate::faults::Fault;
 use crate::figures::Figures;
 use crate::laws::Laws;
+use crate::link::milliseconds;
 use crate::node::Node;
 use crate::origin::Origin;
 use crate::plan::{self, Planned};
@@ -21,6 +22,7 @@ use crate::supernode::Supernodes;
 use crate::visitor::{Client, Remains, Visitor};
 use crate::world::World;
 use crate::world::site::Site;
+use crate::world::visits::EXPECTED_LOAD_US;
 
 /// The wall clock at the start, in milliseconds since 1970: a Monday, 00:00 UTC.
 pub(crate) const UNIX_MS: u64 = 1_799_971_200_000;
@@ -28,8 +30,8 @@ pub(crate) const UNIX_MS: u64 = 1_799_971_200_000;
 /// Networks are in the order of their visitors.
 const LARGEST_NETWORK: usize = 0;
 
-/// How long a visitor takes for a page to come, before it is looked at: visits are planned without knowing that.
-const EXPECTED_LOAD: Duration = Duration::from_secs(2);
+/// How long a visitor takes for a page to come, before it is looked at.
+const EXPECTED_LOAD: Duration = Duration::from_micros(EXPECTED_LOAD_US);
 
 /// The simulated world.
 pub(crate) struct Simulation {
@@ -56,9 +58,7 @@ pub(crate) struct Simulation {
 impl Simulation {
     pub(crate) fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
         scenario.check()?;
-        let world = World::new(scenario.networks, scenario.countries)
-            .map_err(|error| ScenarioError::Meaningless { key: "networks", problem: error.to_string() })?;
-        let mut site = Site::new(&scenario.site, scenario.seed);
+        let (world, mut site) = plan::setting(&scenario)?;
         if scenario.faults.contains(&Fault::ChangingOrigin) {
             Self::make_changeable(&mut site);
         }
@@ -69,7 +69,7 @@ impl Simulation {
             .iter()
             .position(|network| Some(network.country) == country)
             .unwrap_or(LARGEST_NETWORK);
-        let plan = plan::draw(&world, &site, scenario.seed, scenario.visitors, scenario.days);
+        let plan = plan::draw(&world, &site, &scenario);
         let mut simulation = Self {
             origin: Origin::new(&site, UNIX_MS),
             origin_network,
@@ -161,18 +161,17 @@ impl Simulation {
         let Some(planned) = self.plan.get(self.next_visit).copied() else { return };
         self.next_visit += 1;
         self.plan_visit();
-        let (seed, days) = (self.scenario.seed, self.scenario.days);
-        let person = self.world.draw_person(seed, planned.visitor.into());
-        let sessions = plan::sessions(&self.world, &self.site, seed, planned.visitor, days);
-        let Some(session) = sessions.into_iter().nth(planned.session.into()) else { return };
+        let person = self.world.draw_person(self.scenario.seed, planned.visitor.into());
+        let session = plan::session(&self.world, &self.site, &self.scenario, &planned);
+        let Some(session) = session else { return };
         if planned.session == 0 {
             self.figures.visitors += 1;
         }
         self.figures.seen(person.network, person.country);
         let remains = self.remains.remove(&planned.visitor).unwrap_or_default();
         let visitor = Visitor {
-            holdout: Browser::new(&person.access, remains.holdout),
-            mesh: Browser::new(&person.access, remains.mesh),
+            holdout: Browser::new(&person.access, remains.holdout, self.scenario.network.as_ref()),
+            mesh: Browser::new(&person.access, remains.mesh, self.scenario.network.as_ref()),
             client: Client { kept: remains.kept, ..Client::default() },
             planned,
             person,
@@ -202,6 +201,7 @@ impl Simulation {
     fn leave_page(&mut self, key: Key) {
         self.end_page(key, Arm::Holdout);
         self.end_page(key, Arm::Mesh);
+        self.count_view(key);
         self.leave_engine(key);
     }
 
@@ -219,8 +219,29 @@ impl Simulation {
         }
     }
 
-    /// From a visitor to the origin and the node, and back.
+    /// Round trips until a connection that is not open yet brings its first byte: an answer's, or a WebSocket's.
+    pub(crate) fn cold_round_trips(&self) -> u32 {
+        self.scenario.http().setup_round_trips() + 1
+    }
+
+    /// From a visitor to the origin, and back.
     pub(crate) fn round_trip_to_origin(&self, visitor: &Visitor) -> Duration {
+        match &self.scenario.network {
+            Some(network) => milliseconds(network.origin_ms),
+            None => self.round_trip_to_data_centre(visitor),
+        }
+    }
+
+    /// From a visitor to the node, and back.
+    pub(crate) fn round_trip_to_node(&self, visitor: &Visitor) -> Duration {
+        match &self.scenario.network {
+            Some(network) => milliseconds(network.node_ms),
+            None => self.round_trip_to_data_centre(visitor),
+        }
+    }
+
+    /// In the world, the origin and the node are in one place.
+    fn round_trip_to_data_centre(&self, visitor: &Visitor) -> Duration {
         let edge = self.world.round_trip_us(visitor.person.network, self.origin_network);
         Duration::from_micros(2 * visitor.person.access.latency_us + edge)
     }

@@ -1,16 +1,26 @@
 //! How people come to the site: when, how often, which pages they look at, and for how long.
 
+use std::collections::BTreeSet;
+
+use edgeweave_protocol::Timestamp;
+
 use crate::dice::Dice;
+use crate::plan::Planned;
+use crate::scenario::Scenario;
 use crate::world::site::Site;
 use crate::world::{BUSIEST, Person, World};
 
-/// The stream of dice.
+/// Streams of dice.
 const VISIT: u64 = 0x7151;
+const TURN: u64 = 0x7c42;
 
 const DAY_US: f64 = 86_400e6;
 
 /// Two visits with less than this between them are one.
 const APART_US: u64 = 30 * 60 * 1_000_000;
+
+/// How long a visitor takes for a page to come, before it is looked at: visits are planned without knowing that.
+pub(crate) const EXPECTED_LOAD_US: u64 = 2_000_000;
 
 /// How much times that pages are looked at spread.
 const DWELL_SIGMA: f64 = 1.1;
@@ -87,6 +97,43 @@ fn by_daylight(world: &World, person: &Person, dice: &mut Dice, draw: impl Fn(&m
         }
     }
     at
+}
+
+/// What a person looks at in one of those visits that [`in_turn`] has.
+pub(crate) fn views_of(site: &Site, seed: u64, visitor: u32, session: u16) -> Vec<View> {
+    views(site, &mut Dice::new(seed, &[VISIT, visitor.into(), session.into()]))
+}
+
+/// Visits one after the other, each at some time of its turn, until the time is over or nobody is left: first of those who
+/// wanted to come again by then, whoever wanted to first, and otherwise of somebody new.
+pub(crate) fn in_turn(site: &Site, scenario: &Scenario) -> Vec<Planned> {
+    let (seed, habits) = (scenario.seed, site.habits);
+    let turn_us = scenario.arrivals_s * 1e6;
+    let mut plan: Vec<Planned> = Vec::new();
+    let mut again: BTreeSet<(u64, u32, u16)> = BTreeSet::new();
+    let mut newcomers = 0..scenario.visitors;
+    for turn in 0_u64.. {
+        let at = ((turn as f64 + Dice::new(seed, &[TURN, turn]).unit()) * turn_us) as u64;
+        if at as f64 >= scenario.days * DAY_US || (newcomers.is_empty() && again.is_empty()) {
+            break;
+        }
+        let first = again.first().copied().filter(|(from, _, _)| *from <= at);
+        let comes = first.map(|(_, visitor, session)| (visitor, session));
+        let Some((visitor, session)) = comes.or_else(|| Some((newcomers.next()?, 0))) else { continue };
+        first.map(|it| again.remove(&it));
+        let mut dice = Dice::new(seed, &[VISIT, visitor.into(), session.into()]);
+        let stays: u64 = views(site, &mut dice).iter().map(|view| EXPECTED_LOAD_US + view.dwell_us).sum();
+        let returns = session < u16::MAX && dice.chance(habits.return_share);
+        if returns {
+            let away = dice.lognormal(habits.return_days * DAY_US, RETURN_SIGMA) as u64;
+            again.insert((at + stays + away, visitor, session + 1));
+        }
+        plan.push(Planned { at: Timestamp::from_micros(at), visitor, session, returns });
+        if plan.len() as u64 == scenario.visits {
+            break;
+        }
+    }
+    plan
 }
 
 fn views(site: &Site, dice: &mut Dice) -> Vec<View> {
