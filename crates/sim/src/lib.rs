@@ -46,9 +46,13 @@ pub use detail::{AssetDetail, CountryDetail, Detail, Histogram, NetworkDetail, R
 pub use faults::Fault;
 pub use figures::{Arms, Loads, Summary, Uploads};
 pub use laws::{Law, Verdict, Violation};
+pub use plan::{PersonPlan, Plan, ViewPlan, VisitPlan, plan};
 pub use replay::{last_events, minimise, replay};
 pub use scenario::{Scenario, ScenarioError};
-pub use world::site::SiteModel;
+pub use world::Nat;
+pub use world::given::{GivenNetwork, Http, NatShares};
+pub use world::given_site::{GivenAsset, GivenPage, GivenSite};
+pub use world::site::{AssetKind, Caching, SiteModel};
 
 use simulation::Simulation;
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::faults::Fault;
 use crate::laws::Law;
+use crate::world::given::{GivenNetwork, Http};
+use crate::world::given_site::GivenSite;
 use crate::world::site::SiteModel;
 
 /// A scenario. Every key has a default; `docs/simulation.md` says where the defaults come from.
@@ -24,6 +26,10 @@ pub struct Scenario {
     pub visitors: u32,
     /// Days over which they come.
     pub days: f64,
+    /// Visits in all, those of people who come again counted; zero lets there be as many as there are in the days.
+    pub visits: u64,
+    /// With a given network: the mean time from the start of one visit to the start of the next, in seconds.
+    pub arrivals_s: f64,
     /// The simulation ends when so many bytes have been kept off the origin; zero lets it go to the end of its days.
     pub until_offloaded_bytes: u64,
     /// The simulation ends after so many page views; zero lets it go on.
@@ -45,6 +51,10 @@ pub struct Scenario {
     pub planted: Option<Law>,
     /// The site.
     pub site: SiteModel,
+    /// The network, if it is not the world's: it takes the place of countries, networks, devices and the hours of the day.
+    pub network: Option<GivenNetwork>,
+    /// The site's pages and assets, if they are not drawn as `site` says.
+    pub given_site: Option<GivenSite>,
     /// The site's policy.
     pub policy: Policy,
     /// What the node admits.
@@ -61,6 +71,8 @@ impl Default for Scenario {
             countries: 50,
             visitors: 200_000,
             days: 7.0,
+            visits: 0,
+            arrivals_s: 2.0,
             until_offloaded_bytes: 0,
             until_page_views: 0,
             origin_country: "US".into(),
@@ -70,6 +82,8 @@ impl Default for Scenario {
             hostile_share: 0.3,
             planted: None,
             site: SiteModel::default(),
+            network: None,
+            given_site: None,
             policy: Policy::default(),
             admission: AdmissionRules::default(),
             introductions: Introductions::default(),
@@ -130,6 +144,20 @@ impl Scenario {
         if !(0.0..=1.0).contains(&self.hostile_share) {
             return wrong("hostile_share", "a share is from 0 to 1");
         }
+        if !(0.001..=86_400.0).contains(&self.arrivals_s) {
+            return wrong("arrivals_s", "from 0.001 to 86400 is possible");
+        }
+        if let Some((key, problem)) = self.network.as_ref().and_then(|network| network.check().err()) {
+            return wrong(key, problem);
+        }
+        if let Some((key, problem)) = self.given_site.as_ref().and_then(|site| site.check().err()) {
+            return wrong(key, &problem);
+        }
         self.site.check().or_else(|(key, problem)| wrong(key, problem))
+    }
+
+    /// How browsers speak to servers.
+    pub(crate) fn http(&self) -> Http {
+        self.network.as_ref().map_or(Http::H2, |network| network.http)
     }
 }

@@ -21,6 +21,7 @@ use crate::supernode::Supernodes;
 use crate::visitor::{Client, Remains, Visitor};
 use crate::world::World;
 use crate::world::site::Site;
+use crate::world::visits::EXPECTED_LOAD_US;
 
 /// The wall clock at the start, in milliseconds since 1970: a Monday, 00:00 UTC.
 pub(crate) const UNIX_MS: u64 = 1_799_971_200_000;
@@ -28,8 +29,8 @@ pub(crate) const UNIX_MS: u64 = 1_799_971_200_000;
 /// Networks are in the order of their visitors.
 const LARGEST_NETWORK: usize = 0;
 
-/// How long a visitor takes for a page to come, before it is looked at: visits are planned without knowing that.
-const EXPECTED_LOAD: Duration = Duration::from_secs(2);
+/// How long a visitor takes for a page to come, before it is looked at.
+const EXPECTED_LOAD: Duration = Duration::from_micros(EXPECTED_LOAD_US);
 
 /// The simulated world.
 pub(crate) struct Simulation {
@@ -56,9 +57,7 @@ pub(crate) struct Simulation {
 impl Simulation {
     pub(crate) fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
         scenario.check()?;
-        let world = World::new(scenario.networks, scenario.countries)
-            .map_err(|error| ScenarioError::Meaningless { key: "networks", problem: error.to_string() })?;
-        let mut site = Site::new(&scenario.site, scenario.seed);
+        let (world, mut site) = plan::setting(&scenario)?;
         if scenario.faults.contains(&Fault::ChangingOrigin) {
             Self::make_changeable(&mut site);
         }
@@ -69,7 +68,7 @@ impl Simulation {
             .iter()
             .position(|network| Some(network.country) == country)
             .unwrap_or(LARGEST_NETWORK);
-        let plan = plan::draw(&world, &site, scenario.seed, scenario.visitors, scenario.days);
+        let plan = plan::draw(&world, &site, &scenario);
         let mut simulation = Self {
             origin: Origin::new(&site, UNIX_MS),
             origin_network,
@@ -161,10 +160,9 @@ impl Simulation {
         let Some(planned) = self.plan.get(self.next_visit).copied() else { return };
         self.next_visit += 1;
         self.plan_visit();
-        let (seed, days) = (self.scenario.seed, self.scenario.days);
-        let person = self.world.draw_person(seed, planned.visitor.into());
-        let sessions = plan::sessions(&self.world, &self.site, seed, planned.visitor, days);
-        let Some(session) = sessions.into_iter().nth(planned.session.into()) else { return };
+        let person = self.world.draw_person(self.scenario.seed, planned.visitor.into());
+        let session = plan::session(&self.world, &self.site, &self.scenario, &planned);
+        let Some(session) = session else { return };
         if planned.session == 0 {
             self.figures.visitors += 1;
         }

@@ -130,6 +130,21 @@ pub(crate) fn choose(networks: usize, countries: usize) -> Result<(Vec<Network>,
     Ok((taken, chosen))
 }
 
+/// A place that is on no map, for networks that are given instead of chosen: `ZZ` is nobody's code.
+pub(crate) fn nowhere() -> (Country, Network) {
+    let country = Country {
+        code: *b"ZZ",
+        name: "given",
+        latitude: 0.0,
+        longitude: 0.0,
+        utc_offset_minutes: 0,
+        weight: 1.0,
+        area_km2: 0.0,
+        usual: Usual { fixed_mbps: 0.0, mobile_mbps: 0.0 },
+    };
+    (country, Network { asn: 0, name: "given", country: 0, weight: 1.0 })
+}
+
 /// The lines of a list, without remarks and heading.
 fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().filter(|line| !line.starts_with('#')).skip(1)

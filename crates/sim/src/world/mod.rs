@@ -5,6 +5,8 @@
 
 mod access;
 mod atlas;
+pub(crate) mod given;
+pub(crate) mod given_site;
 mod nat;
 pub(crate) mod person;
 pub(crate) mod site;
@@ -14,6 +16,8 @@ pub(crate) mod visits;
 use crate::dice::{Dice, Weighted};
 pub(crate) use access::Access;
 pub(crate) use atlas::{Country, Network, WorldError};
+pub(crate) use given::Given;
+pub use nat::Nat;
 pub(crate) use person::Person;
 
 /// Networks, and the countries that they are in.
@@ -26,6 +30,8 @@ pub(crate) struct World {
     by_visitors: Weighted,
     /// Round trips between any two countries, in rows; those within a country are between two of its networks.
     round_trips_us: Vec<u32>,
+    /// What a scenario gives instead of all this, if it does.
+    pub(crate) given: Option<Given>,
 }
 
 /// What light in glass goes in a microsecond, in kilometres.
@@ -67,7 +73,19 @@ impl World {
             .iter()
             .flat_map(|a| countries.iter().map(move |b| between_countries_us(a, b)))
             .collect();
-        Ok(Self { by_visitors: Weighted::new(&weights), networks, countries, round_trips_us })
+        Ok(Self { by_visitors: Weighted::new(&weights), networks, countries, round_trips_us, given: None })
+    }
+
+    /// One network, in no country: distances are between people and not between places.
+    pub(crate) fn given(given: Given) -> Self {
+        let (country, network) = atlas::nowhere();
+        Self {
+            networks: vec![network],
+            countries: vec![country],
+            by_visitors: Weighted::new(&[1.0]),
+            round_trips_us: vec![0],
+            given: Some(given),
+        }
     }
 
     /// A network, by visitors.

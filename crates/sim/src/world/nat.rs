@@ -1,11 +1,14 @@
 //! Whether two peers can meet: address translators, and what gets through two of them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dice::Dice;
 use crate::world::access::AccessKind;
 
 /// How the way out of a visitor's network treats UDP, in the words of RFC 3489.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Nat {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nat {
     /// A public address, and nothing in the way.
     Open,
     /// Anybody may answer at the address that somebody has been shown.

@@ -67,6 +67,9 @@ pub(crate) enum BrowserKind {
 impl World {
     /// A visitor by number.
     pub(crate) fn draw_person(&self, seed: u64, number: u64) -> Person {
+        if let Some(given) = &self.given {
+            return given.draw_person(seed, number);
+        }
         let household = household(seed, number);
         let mut home = Dice::new(seed, &[HOME, household]);
         let mut own = Dice::new(seed, &[PERSON, number]);
@@ -148,7 +151,7 @@ impl Device {
 }
 
 /// On a fast desktop computer.
-const WORKER_START_US: f64 = 40_000.0;
+pub(crate) const WORKER_START_US: f64 = 40_000.0;
 
 /// Percents.
 const BROWSERS_ON_PHONES: [(BrowserKind, u8); 5] = [

@@ -1,5 +1,7 @@
 //! One picture-rich site, such as a magazine or a shop: pages, what they are made of, and how one leads to the next.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dice::{Dice, Weighted, zipf_weights};
 pub use crate::world::site_model::SiteModel;
 
@@ -60,29 +62,41 @@ pub(crate) struct AssetModel {
 }
 
 /// What an asset is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AssetKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssetKind {
+    /// A style sheet.
     Style,
+    /// A script.
     Script,
+    /// A font, which is asked for when the styles are there.
     Font,
+    /// A picture.
     Picture,
+    /// A film or a sound.
     Media,
 }
 
 /// What the origin says about keeping an asset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Caching {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caching {
     /// For ever: its URL names its version.
     Immutable,
+    /// For a time.
     MaxAge {
+        /// For how long, in seconds.
         seconds: u32,
     },
     /// Nothing: caches guess.
     Unsaid,
+    /// Only browsers may.
     Private,
+    /// Nobody may.
     NoStore,
     /// Everybody gets a cookie with it.
     SetCookie,
+    /// The answer depends on who asks.
     VariesByCookie,
 }
 
@@ -110,6 +124,16 @@ impl Site {
                 }
             })
             .collect();
+        Self::assemble(pages, assets, Weighted::new(&landing_weights(model)), model)
+    }
+
+    /// A site of these pages and assets, used as the model says.
+    pub(crate) fn assemble(
+        pages: Vec<Page>,
+        assets: Vec<AssetModel>,
+        landing: Weighted,
+        model: &SiteModel,
+    ) -> Self {
         let next = pages
             .iter()
             .map(|page| Weighted::new(&page.links.iter().map(|(_, share)| *share).collect::<Vec<_>>()))
@@ -121,7 +145,7 @@ impl Site {
             return_share: model.return_share,
             return_days: model.return_days,
         };
-        Self { landing: Weighted::new(&landing_weights(model)), pages, assets, habits, next }
+        Self { landing, pages, assets, habits, next }
     }
 
     /// The page at which a visit begins.
@@ -137,7 +161,7 @@ impl Site {
 }
 
 /// Deep links are followed by the popularity of pages.
-fn landing_weights(model: &SiteModel) -> Vec<f64> {
+pub(crate) fn landing_weights(model: &SiteModel) -> Vec<f64> {
     let deep = zipf_weights(model.pages.saturating_sub(1), model.popularity_exponent);
     let front = if deep.is_empty() { 1.0 } else { model.front_page_share };
     std::iter::once(front).chain(deep.into_iter().map(|weight| weight * (1.0 - front))).collect()

@@ -141,8 +141,8 @@ impl SiteModel {
         if !(0.1..=86_400.0).contains(&self.dwell_s) {
             return Err(("site.dwell_s", "from 0.1 to 86400 is possible"));
         }
-        if !(0.01..=366.0).contains(&self.return_days) {
-            return Err(("site.return_days", "from 0.01 to 366 is possible"));
+        if !(0.0001..=366.0).contains(&self.return_days) {
+            return Err(("site.return_days", "from 0.0001 to 366 is possible"));
         }
         Ok(())
     }

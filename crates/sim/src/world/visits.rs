@@ -12,6 +12,9 @@ const DAY_US: f64 = 86_400e6;
 /// Two visits with less than this between them are one.
 const APART_US: u64 = 30 * 60 * 1_000_000;
 
+/// How long a visitor takes for a page to come, before it is looked at: visits are planned without knowing that.
+pub(crate) const EXPECTED_LOAD_US: u64 = 2_000_000;
+
 /// How much times that pages are looked at spread.
 const DWELL_SIGMA: f64 = 1.1;
 
@@ -55,9 +58,19 @@ pub(crate) fn sessions_of(
     let mut sessions: Vec<Session> = Vec::new();
     loop {
         let mut dice = Dice::new(seed, &[VISIT, number, sessions.len() as u64]);
-        let starts_us = match sessions.last() {
-            None => by_daylight(world, person, &mut dice, |dice| dice.unit() * horizon),
-            Some(last) => {
+        let starts_us = match (sessions.last(), &world.given) {
+            (None, Some(given)) => given.comes_us(seed, number) as u64,
+            (Some(last), Some(_)) => {
+                if !dice.chance(site.habits.return_share) {
+                    return sessions;
+                }
+                // Where time is short, half an hour is no measure of what is one visit.
+                let stays: u64 = last.views.iter().map(|view| EXPECTED_LOAD_US + view.dwell_us).sum();
+                let away = dice.lognormal(site.habits.return_days * DAY_US, RETURN_SIGMA);
+                last.starts_us + stays + away as u64
+            }
+            (None, None) => by_daylight(world, person, &mut dice, |dice| dice.unit() * horizon),
+            (Some(last), None) => {
                 if !dice.chance(site.habits.return_share) {
                     return sessions;
                 }
