@@ -2,13 +2,16 @@
 // JSON lines on standard output.
 //
 //   {"crawl":{…}}  → {"crawled":{…}}: what pages the site has, what they load and where they lead
+//   {"copy":{…}}   → {"copied":[…]}: what a site on the Internet answered, kept in a folder
 //   {"visit":{…}}  → {"view":{…}} for each page, then {"left":{…}}, or {"failed":{…}} and {"left":{…}}
 //   {"cost":{…}}   → {"cost":{…}}: what the client adds to a page that it cannot help
 //
 // Everything that is read from a page is read after the visitor has looked at it, so that no load is disturbed. All
 // browsers close when standard input ends.
 import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 const options = JSON.parse(process.argv[2]);
@@ -20,6 +23,8 @@ const LOAD_TIMEOUT_MS = 60_000;
 const ARM_TIMEOUT_MS = 5_000;
 /** How often something that is waited for is looked at, in milliseconds. */
 const POLL_MS = 100;
+/** Milliseconds for which a page is looked at after it has loaded, at least. */
+const LOOK_LEAST_MS = 1_000;
 /** How often a reader scrolls while looking at a page. */
 const SCROLLS = 3;
 /** Bodies of a page that are compared with the origin's. More would keep the machine from the next pages. */
@@ -53,6 +58,7 @@ commands.on("close", close);
 commands.on("line", (line) => {
   const command = JSON.parse(line);
   if (command.crawl) answer("crawled", crawl(command.crawl));
+  if (command.copy) answer("copied", copy(command.copy));
   if (command.visit) visit(command.visit);
   if (command.cost) answer("cost", cost(command.cost));
 });
@@ -66,7 +72,7 @@ async function answer(name, work) {
   try {
     say({ [name]: await work });
   } catch (error) {
-    say({ broken: { about: name, error: text(error) } });
+    say({ broken: text(error) });
   }
 }
 
@@ -142,10 +148,12 @@ async function look(visitor, index, { url, dwell_ms, tab }) {
   };
   for (const [name, listener] of Object.entries(listeners)) page.on(name, listener);
 
+  const asked = Date.now();
   await go(page, url, visitor.from);
   visitor.from = url;
+  const looks = Math.max(LOOK_LEAST_MS, dwell_ms - (Date.now() - asked));
   for (let step = 1; step <= SCROLLS && !closing; step += 1) {
-    await wait(dwell_ms / SCROLLS);
+    await wait(looks / SCROLLS);
     await page.evaluate((part) => scrollTo({ top: document.body.scrollHeight * part }), step / SCROLLS);
   }
   const stats = await armKnown(page);
@@ -210,12 +218,10 @@ function difference(now = {}, before = {}) {
 /** What the browser measured of a page. Runs in the page. */
 function timingOf() {
   const navigation = performance.getEntriesByType("navigation")[0];
-  const paint = performance.getEntriesByName("first-contentful-paint")[0];
   return {
     began_ms: performance.timeOrigin,
     load_ms: navigation.loadEventEnd,
     first_byte_ms: navigation.responseStart,
-    contentful_ms: paint?.startTime ?? null,
     controlled: globalThis.controlledFromTheStart === true,
     resources: performance.getEntriesByType("resource").map((entry) => ({
       url: entry.name,
@@ -252,18 +258,63 @@ async function bodiesOf(responses) {
 
 // ---- the site
 
-/** Looks at pages as the origin has them, without the snippet, breadth first. */
+/** Looks at pages as the origin has them, without the snippet. */
 async function crawl({ pages: most, from, ...browser }) {
   const context = await open(browser, { extraHTTPHeaders: { [options.plain]: "1" } });
-  const page = context.pages()[0] ?? (await context.newPage());
   const pages = [];
   const assets = new Map();
+  await walk(context, from, most, async (url, page, responses) => {
+    const found = await page.evaluate(crawlOf);
+    for (const { url, kind, bytes, render_blocking } of found.assets) {
+      if (bytes === 0 || assets.has(url)) continue;
+      const headers = responses.get(url)?.headers() ?? {};
+      const [type, caching] = [headers["content-type"] ?? "", headers["cache-control"] ?? ""];
+      assets.set(url, { url, kind, type, bytes, render_blocking, caching });
+    }
+    const loaded = found.assets.filter(({ bytes }) => bytes > 0).map(({ url }) => url);
+    pages.push({ url, html_bytes: found.html_bytes, assets: loaded, links: found.links });
+  });
+  await shut(context);
+  const known = new Set(pages.map(({ url }) => url));
+  for (const page of pages) page.links = page.links.filter((link) => link !== page.url && known.has(link));
+  return { pages, assets: [...assets.values()] };
+}
+
+/** Keeps what pages of a site on the Internet, and what they load, answered. Absolute links to the site become relative. */
+async function copy({ pages: most, from, folder, ...browser }) {
+  const context = await open(browser);
+  const copied = new Map();
+  await walk(context, from, most, async (_url, _page, responses) => {
+    for (const response of responses.values()) {
+      const path = decodeURIComponent(new URL(response.url()).pathname);
+      if (copied.has(path)) continue;
+      const body = await response.body().catch(() => undefined);
+      if (!body) continue;
+      const headers = response.headers();
+      const type = headers["content-type"] ?? "application/octet-stream";
+      const isText = /^text\/|javascript|json|svg/.test(type);
+      const file = String(copied.size);
+      await writeFile(join(folder, file), isText ? body.toString().replaceAll(options.origin, "/") : body);
+      copied.set(path, { path, file, type, caching: headers["cache-control"] ?? null });
+    }
+  });
+  await shut(context);
+  return [...copied.values()];
+}
+
+/** Goes through a site's pages, breadth first, and has `seen` look at each, with what the site answered for it. */
+async function walk(context, from, most, seen) {
+  const page = context.pages()[0] ?? (await context.newPage());
   const queue = [from];
-  const seen = new Set(queue);
-  while (queue.length > 0 && pages.length < most && !closing) {
+  const known = new Set(queue);
+  let count = 0;
+  while (queue.length > 0 && count < most && !closing) {
     const url = queue.shift();
-    const controls = new Map();
-    const remember = (response) => controls.set(response.url(), response.headers());
+    const responses = new Map();
+    const remember = (response) => {
+      const isMeant = response.request().method() === "GET" && response.status() === 200;
+      if (isMeant && response.url().startsWith(options.origin)) responses.set(response.url(), response);
+    };
     page.on("response", remember);
     const response = await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
     // What is loaded lazily is loaded when it is scrolled to.
@@ -271,28 +322,17 @@ async function crawl({ pages: most, from, ...browser }) {
     await wait(POLL_MS);
     page.off("response", remember);
     if (!response?.ok() || !(response.headers()["content-type"] ?? "").startsWith("text/html")) continue;
-    const found = await page.evaluate(crawlOf);
-    for (const asset of found.assets) {
-      const { kind, bytes, render_blocking } = asset;
-      if (bytes > 0 && !assets.has(asset.url)) {
-        const headers = controls.get(asset.url) ?? {};
-        const type = headers["content-type"] ?? "";
-        assets.set(asset.url, { url: asset.url, kind, type, bytes, render_blocking, caching: headers["cache-control"] ?? "" });
-      }
-    }
-    const links = found.links.filter((link) => link.startsWith(options.origin) && link !== url);
-    pages.push({ url, html_bytes: found.html_bytes, assets: found.assets.filter(({ bytes }) => bytes > 0).map(({ url }) => url), links });
+    count += 1;
+    await seen(url, page, responses);
+    const links = await page.evaluate(() => [...document.links].map((link) => link.href.split("#")[0]));
     for (const link of links) {
-      // A document by its name; what else links lead to is found out by looking.
-      if (seen.has(link) || !/(\/|\.x?html?|\/[^./]+)$/.test(new URL(link).pathname)) continue;
-      seen.add(link);
+      // A document by its name: others are not worth finding out.
+      const isDocument = link.startsWith(options.origin) && /(\/|\.x?html?|\/[^./]+)$/.test(new URL(link).pathname);
+      if (!isDocument || known.has(link)) continue;
+      known.add(link);
       queue.push(link);
     }
   }
-  await shut(context);
-  const known = new Set(pages.map(({ url }) => url));
-  for (const page of pages) page.links = page.links.filter((link) => known.has(link));
-  return { pages, assets: [...assets.values()] };
 }
 
 /** What a page is made of, and where it leads. Runs in the page. */
@@ -335,7 +375,8 @@ async function cost({ profiles, url, ...browser }) {
       }).observe({ type: "longtask", buffered: true });
     });
     const session = await context.newCDPSession(page);
-    await session.send("Performance.enable");
+    // Processor time of the thread: what else the machine does is not the client's doing.
+    await session.send("Performance.enable", { timeDomain: "threadTicks" });
     await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
     await wait(COST_AFTER_MS);
     const { metrics } = await session.send("Performance.getMetrics");

@@ -1,33 +1,19 @@
 //! Address translators, as they stand between homes and the Internet: one private address behind one public one.
 //!
+//! How one treats UDP is its [`NatKind`], in the words of RFC 3489. All treat TCP alike: who has been called may answer.
+//!
 //! **Invariant:** nothing here does I/O or reads a clock. Mappings last as long as the translator, which is the visit of one
 //! visitor: shorter than the two minutes that real ones keep a UDP mapping at least (RFC 4787, section 4.3).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use serde::{Deserialize, Serialize};
+use edgeweave_sim::Nat as NatKind;
 
 use crate::packet::{Flow, Transport};
 
 /// Ports that are given out begin here: those below are the well-known ones.
 const FIRST_PORT: u16 = 20_000;
-
-/// How a translator treats UDP, in the words of RFC 3489. All treat TCP alike: who has been called may answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NatKind {
-    /// A public address, and nothing in the way.
-    Open,
-    /// Anybody may answer at the address that somebody has been shown.
-    FullCone,
-    /// Only addresses that have been sent to may.
-    Restricted,
-    /// Only ports that have been sent to may.
-    PortRestricted,
-    /// Everybody is shown another port, and only they may answer there.
-    Symmetric,
-}
 
 /// What a public port stands for.
 struct Mapping {
@@ -62,7 +48,7 @@ impl Nat {
 
     /// What a packet from inside looks like outside.
     pub(crate) fn outwards(&mut self, flow: &Flow) -> Option<Flow> {
-        if *flow.source.ip() != self.private {
+        if *flow.source.ip() != self.private || self.is_walled(flow) {
             return None;
         }
         let port = if self.kind == NatKind::Open { flow.source.port() } else { self.port_for(flow) };
@@ -71,7 +57,7 @@ impl Nat {
 
     /// What a packet from outside looks like inside; nothing when it is not let in.
     pub(crate) fn inwards(&self, flow: &Flow) -> Option<Flow> {
-        if *flow.destination.ip() != self.public {
+        if *flow.destination.ip() != self.public || self.is_walled(flow) {
             return None;
         }
         let port = if self.kind == NatKind::Open {
@@ -91,6 +77,10 @@ impl Nat {
             mapping.private_port
         };
         Some(Flow { destination: SocketAddrV4::new(self.private, port), ..*flow })
+    }
+
+    fn is_walled(&self, flow: &Flow) -> bool {
+        self.kind == NatKind::UdpBlocked && flow.transport == Transport::Udp
     }
 
     fn port_for(&mut self, flow: &Flow) -> u16 {
@@ -187,6 +177,15 @@ mod tests {
         let shown = sends(&mut nat, Transport::Tcp, SOMEBODY);
         assert!(is_let_in(&nat, Transport::Tcp, SOMEBODY, shown));
         assert!(!is_let_in(&nat, Transport::Tcp, STRANGER, shown));
+    }
+
+    #[test]
+    fn a_wall_lets_no_udp_out() {
+        let mut nat = nat(NatKind::UdpBlocked);
+        let source = SocketAddrV4::new(PRIVATE, 5000);
+        assert_eq!(nat.outwards(&Flow { transport: Transport::Udp, source, destination: SOMEBODY }), None);
+        let shown = sends(&mut nat, Transport::Tcp, SOMEBODY);
+        assert!(is_let_in(&nat, Transport::Tcp, SOMEBODY, shown));
     }
 
     #[test]

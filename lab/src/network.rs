@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use edgeweave_sim::Nat as NatKind;
 use str0m_netem::WithLen;
 
 use crate::link::Link;
-use crate::nat::{Nat, NatKind};
+use crate::nat::Nat;
 use crate::packet::{self, Flow};
 
 /// Somebody with a connection to the network.

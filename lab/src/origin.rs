@@ -12,6 +12,7 @@ use edgeweave_origin::{Found, Origin};
 use lol_html::html_content::ContentType;
 use lol_html::{RewriteStrSettings, element, rewrite_str};
 
+use crate::content::Content;
 use crate::told::Request;
 
 /// The name of the site at the node.
@@ -43,7 +44,8 @@ pub(crate) fn run(options: Options) -> Result<()> {
     let Options { folder, listen, node, cache_control } = options;
     let snippet = format!(r#"<script async src="{node}/edgeweave.js" data-site="{SITE}"></script>"#);
     let worker = format!("importScripts(\"{node}/edgeweave-sw.js?site={SITE}\");\n");
-    let has_icon = folder.join("favicon.ico").exists();
+    let content = Content::open(&folder)?;
+    let has_icon = content.find("/favicon.ico").is_some();
     let out = Mutex::new(std::io::stdout());
     let origin = Origin {
         cache_control,
@@ -53,7 +55,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
             WORDS => Some(found(words().as_bytes(), "text/html; charset=utf-8")),
             // Browsers ask for it on their own; a site without one is not at fault.
             "/favicon.ico" if !has_icon => Some(found(b"", "image/x-icon")),
-            _ => None,
+            path => content.find(path),
         })),
         heard: Some(Box::new(move |answered| {
             let SocketAddr::V4(from) = answered.from else { return };

@@ -1,6 +1,6 @@
 //! IPv4 packets with UDP or TCP in them: who talks to whom, and saying otherwise with right checksums.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 
 use smoltcp::wire::{IpProtocol, Ipv4Packet, TcpPacket, UdpPacket};
 
@@ -65,11 +65,6 @@ pub(crate) fn rewrite(bytes: &mut [u8], to: &Flow) {
             tcp.fill_checksum(&source, &destination);
         }
     }
-}
-
-/// Where a packet goes, when it is IPv4 at all.
-pub(crate) fn destination(bytes: &[u8]) -> Option<Ipv4Addr> {
-    Ipv4Packet::new_checked(bytes).ok().map(|ip| ip.dst_addr())
 }
 
 #[cfg(test)]

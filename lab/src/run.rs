@@ -8,23 +8,27 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use edgeweave_sim::{GivenNetwork, GivenSite, Nat, Plan, Scenario};
+use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use url::Url;
 
 use crate::addresses::{NODE, NODE_PORT, ORIGIN, private_address, public_address};
+use crate::content::Content;
+use crate::figures::Arms;
 use crate::namespace::{self, Namespace};
 use crate::network::{Home, Host, Network, Ways};
 use crate::origin::WORDS;
-use crate::plan::{self, PersonPlan, Plan};
 use crate::processes::{Process, announcing};
-use crate::requirements;
 use crate::router::Router;
-use crate::settings::Settings;
 use crate::site::Site;
 use crate::summary::Summary;
 use crate::told::{CostTold, FromVisitors, Request, ToVisitors, Truths};
 use crate::visits::{Place, Tour};
 use crate::{node, visits::Visited};
+use crate::{report, requirements, scenario, simulation};
 
 /// How long the origin may take to start.
 const START: Duration = Duration::from_secs(10);
@@ -32,6 +36,8 @@ const START: Duration = Duration::from_secs(10);
 const CRAWL: Duration = Duration::from_secs(300);
 /// How long measuring the client's cost may take.
 const COST: Duration = Duration::from_secs(120);
+/// The connection there, each way.
+const COST_BITS_PER_SECOND: u64 = 32_000_000;
 /// Loads for the client's cost, half of them without it.
 const COST_LOADS: usize = 6;
 /// How long nothing may be said before it is looked whether the run is to end.
@@ -45,7 +51,7 @@ pub(crate) struct Options {
     site: String,
     /// Visits, of one page or several each.
     #[arg(long, default_value_t = 40, value_name = "N")]
-    visits: usize,
+    visits: u64,
     /// What is emulated: a TOML file [default: docs/lab.md says what].
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
@@ -67,10 +73,16 @@ pub(crate) struct Options {
     /// Print one JSON object on standard output.
     #[arg(long)]
     json: bool,
+    /// Write what came of it as a page of HTML.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Do not ask the simulator what it expects.
+    #[arg(long)]
+    no_sim: bool,
     /// Write every page view as JSON lines, too.
     #[arg(long, value_name = "FILE")]
     views: Option<PathBuf>,
-    /// Write what the site is made of, for `site_file` of a scenario.
+    /// Write what the site is made of, as `[given_site]` of a scenario.
     #[arg(long, value_name = "FILE")]
     site_file: Option<PathBuf>,
     /// The built command `edgeweave`.
@@ -91,16 +103,17 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     requirements::check()?;
     let stop = stop_on_signals()?;
-    let mut settings = settings(options)?;
-    settings.policy.holdout_percent = options.holdout_percent;
-    let site_folder = PathBuf::from(&options.site);
-    if !site_folder.is_dir() {
-        bail!("--site {} is no folder", options.site);
+    let scenario = scenario_of(options)?;
+    let is_url = options.site.starts_with("http://") || options.site.starts_with("https://");
+    if !is_url && !Path::new(&options.site).is_dir() {
+        bail!("--site {} is neither a folder nor a URL with http:// or https://", options.site);
     }
     namespace::remove_stale();
 
-    let lab = Lab::set_up(options, &settings, &site_folder)?;
-    let outcome = lab.run(options, &settings, &site_folder, &stop)?;
+    let folder = tempfile::Builder::new().prefix("edgeweave-lab-").tempdir()?;
+    let site = if is_url { copy_site(options, folder.path(), &stop)? } else { PathBuf::from(&options.site) };
+    let lab = Lab::set_up(options, &scenario, &site, folder)?;
+    let outcome = lab.run(options, &scenario, &Content::open(&site)?, &stop)?;
     drop(lab);
     if options.json {
         println!("{}", serde_json::to_string(&outcome)?);
@@ -110,10 +123,19 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if outcome.mismatched == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn settings(options: &Options) -> Result<Settings> {
-    let Some(path) = &options.scenario else { return Ok(Settings::default()) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is no scenario", path.display()))
+/// The scenario that the options come to; the site is still to be looked at.
+fn scenario_of(options: &Options) -> Result<Scenario> {
+    let mut scenario = match &options.scenario {
+        Some(path) => scenario::read(path)?,
+        None => scenario::default(),
+    };
+    scenario.seed = options.seed;
+    scenario.visits = options.visits;
+    scenario.visitors = options.visits.try_into().context("--visits is too large")?;
+    scenario.policy.holdout_percent = options.holdout_percent;
+    // A file without a network is about the world's.
+    scenario.network.get_or_insert_with(GivenNetwork::default);
+    Ok(scenario)
 }
 
 /// Set when whoever started this has seen enough. Children are in process groups of their own, so that they do not hear of
@@ -130,18 +152,17 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 struct Lab {
     visitors: std::cell::RefCell<Process>,
     origin: std::cell::RefCell<Process>,
-    node: std::cell::RefCell<Process>,
+    _node: Process,
     /// Chromium where the origin is: it finds the site without any way between.
     near_chromium: String,
     places: Vec<Place>,
     _namespaces: Vec<Namespace>,
     router: Router,
-    folder: tempfile::TempDir,
+    folder: TempDir,
 }
 
 impl Lab {
-    fn set_up(options: &Options, settings: &Settings, site: &Path) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("edgeweave-lab-").tempdir()?;
+    fn set_up(options: &Options, scenario: &Scenario, site: &Path, folder: TempDir) -> Result<Self> {
         let mut devices = Vec::new();
         let mut namespaces = Vec::new();
         let mut add = |short: &str, host, address| -> Result<usize> {
@@ -155,7 +176,7 @@ impl Lab {
         let homes: Vec<_> = (0..options.browsers)
             .map(|place| add(&place.to_string(), Host::Place(place), private_address(place)))
             .collect::<Result<_>>()?;
-        let network = Network::new(ways(settings), ORIGIN, NODE, options.seed);
+        let network = Network::new(ways(scenario)?, ORIGIN, NODE, options.seed);
         let router = Router::start(network, devices)?;
 
         let (origin_url, node_url) = (origin_url(), node_url());
@@ -172,7 +193,7 @@ impl Lab {
             folder.path(),
             &listen,
             &origin_url,
-            &settings.policy,
+            &scenario.policy,
         )?;
 
         let chromium = |namespace: &Namespace| -> Result<String> {
@@ -181,19 +202,11 @@ impl Lab {
         let near_chromium = chromium(&namespaces[at_origin])?;
         let places = homes.iter().map(|home| Ok(Place { chromium: chromium(&namespaces[*home])? }));
         let places = places.collect::<Result<_>>()?;
-        let told = serde_json::json!({
-            "origin": format!("{origin_url}/"),
-            "secure": [origin_url, node_url],
-            "plain": edgeweave_origin::PLAIN,
-            "client": options.checkout.join("client/package.json"),
-        });
-        let mut command = Command::new(&options.node);
-        command.arg(options.checkout.join("lab/visitors.mjs")).arg(told.to_string());
-        let visitors = Process::start("the visitors' driver", &mut command)?;
+        let visitors = driver(options, &origin_url, &node_url)?;
         Ok(Self {
             visitors: visitors.into(),
             origin: origin.into(),
-            node: node.into(),
+            _node: node,
             near_chromium,
             places,
             _namespaces: namespaces,
@@ -205,30 +218,41 @@ impl Lab {
     fn run(
         &self,
         options: &Options,
-        settings: &Settings,
-        folder: &Path,
+        scenario: &Scenario,
+        content: &Content,
         stop: &AtomicBool,
     ) -> Result<Summary> {
         let site = self.crawl(options, stop)?;
+        let mut scenario = scenario.clone();
+        let given =
+            scenario.given_site.get_or_insert_with(|| site.given(scenario.site.links_per_page)).clone();
         if let Some(path) = &options.site_file {
-            std::fs::write(path, serde_json::to_string_pretty(&site)?)
+            std::fs::write(path, toml::to_string(&given)?)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        let plan = plan::plan(settings, &site, options.visits, options.seed);
+        let plan = edgeweave_sim::plan(&scenario)?;
         let views: usize = plan.visits.iter().map(|visit| visit.views.len()).sum();
         eprintln!(
             "✓ the site has {} pages and {} assets; {} people make {} visits with {views} page views",
-            site.pages.len(),
-            site.assets.len(),
+            given.pages.len(),
+            given.assets.len(),
             plan.people.len(),
             plan.visits.len()
         );
         let cost = self.cost(stop)?;
-        let visited = self.tour(&site, &plan, stop)?;
+        let visited = self.tour(&given, &plan, options.seed, stop)?;
         if let Some(path) = &options.views {
             write_views(path, &visited)?;
         }
-        Ok(Summary::of(&visited, &truths(folder, &site), cost.as_ref()))
+        let mut summary = Summary::of(&visited, &truths(content, &given), cost.as_ref());
+        if !options.no_sim && !stop.load(Ordering::Relaxed) {
+            let lab = Arms { holdout: summary.holdout, mesh: summary.mesh };
+            summary.sim = Some(simulation::simulate(&scenario, &lab)?);
+        }
+        if let Some(path) = &options.report {
+            report::write(path, &options.site, &summary, &visited)?;
+        }
+        Ok(summary)
     }
 
     /// Has a browser look at what the site is made of.
@@ -242,7 +266,7 @@ impl Lab {
         })?;
         let site = match self.wait_for("looking at the site", CRAWL, stop)? {
             FromVisitors::Crawled(site) => site,
-            other => bail!("the site cannot be looked at: {other:?}"),
+            other => bail!("the site cannot be looked at: {}", other.trouble()),
         };
         if site.pages.is_empty() {
             bail!("{} has no page at /: is there an index.html?", options.site);
@@ -254,22 +278,16 @@ impl Lab {
     fn cost(&self, stop: &AtomicBool) -> Result<Option<CostTold>> {
         let Some(place) = self.places.first() else { return Ok(None) };
         let profiles = (0..COST_LOADS).map(|load| self.folder.path().join(format!("cost-{load}")));
-        let everyday = PersonPlan {
-            one_way_ms: 10.0,
-            down_bytes_per_s: 4_000_000,
-            up_bytes_per_s: 4_000_000,
-            nat: crate::nat::NatKind::FullCone,
-        };
         self.router.move_in(
             0,
             Home {
                 private: private_address(0),
                 // The last of all addresses: whoever comes first to it has many visitors.
                 public: public_address(62_499),
-                nat: everyday.nat,
-                one_way: Duration::from_secs_f64(everyday.one_way_ms / 1e3),
-                up_bits_per_second: everyday.up_bytes_per_s * 8,
-                down_bits_per_second: everyday.down_bytes_per_s * 8,
+                nat: Nat::FullCone,
+                one_way: Duration::from_millis(10),
+                up_bits_per_second: COST_BITS_PER_SECOND,
+                down_bits_per_second: COST_BITS_PER_SECOND,
             },
         );
         self.visitors.borrow_mut().tell(&ToVisitors::Cost {
@@ -279,24 +297,15 @@ impl Lab {
         })?;
         match self.wait_for("measuring the client's cost", COST, stop)? {
             FromVisitors::Cost(cost) => Ok(Some(cost)),
-            other => bail!("the client's cost cannot be measured: {other:?}"),
+            other => bail!("the client's cost cannot be measured: {}", other.trouble()),
         }
     }
 
     fn wait_for(&self, what: &str, patience: Duration, stop: &AtomicBool) -> Result<FromVisitors> {
-        let end = Instant::now() + patience;
-        while Instant::now() < end {
-            if stop.load(Ordering::Relaxed) {
-                bail!("stopped while {what}");
-            }
-            if let Some(told) = self.visitors.borrow_mut().next(LOOK)? {
-                return Ok(told);
-            }
-        }
-        bail!("{what} takes more than {} s", patience.as_secs())
+        wait_for(&mut self.visitors.borrow_mut(), what, patience, stop)
     }
 
-    fn tour(&self, site: &Site, plan: &Plan, stop: &AtomicBool) -> Result<Visited> {
+    fn tour(&self, site: &GivenSite, plan: &Plan, seed: u64, stop: &AtomicBool) -> Result<Visited> {
         let bar = ProgressBar::new(plan.visits.len() as u64);
         bar.set_style(ProgressStyle::with_template(
             "{bar:40} {pos} of {len} visits ({elapsed}, {eta} to go)",
@@ -304,6 +313,8 @@ impl Lab {
         let tour = Tour {
             plan,
             site,
+            url: &origin_url(),
+            dice: Rng::with_seed(seed),
             places: &self.places,
             router: &self.router,
             visitors: &mut self.visitors.borrow_mut(),
@@ -322,23 +333,74 @@ impl Lab {
                     began.elapsed().as_secs_f64()
                 );
             }
-            let _ = &self.node;
         })?;
         bar.finish_and_clear();
         Ok(visited)
     }
 }
 
-fn ways(settings: &Settings) -> Ways {
+/// What the visitors' driver says next.
+fn wait_for(
+    visitors: &mut Process,
+    what: &str,
+    patience: Duration,
+    stop: &AtomicBool,
+) -> Result<FromVisitors> {
+    let end = Instant::now() + patience;
+    while Instant::now() < end {
+        if stop.load(Ordering::Relaxed) {
+            bail!("stopped while {what}");
+        }
+        if let Some(told) = visitors.next(LOOK)? {
+            return Ok(told);
+        }
+    }
+    bail!("{what} takes more than {} s", patience.as_secs())
+}
+
+/// Starts what drives browsers.
+fn driver(options: &Options, origin_url: &str, node_url: &str) -> Result<Process> {
+    let told = serde_json::json!({
+        "origin": format!("{origin_url}/"),
+        "secure": [origin_url, node_url],
+        "plain": edgeweave_origin::PLAIN,
+        "client": options.checkout.join("client/package.json"),
+    });
+    let mut command = Command::new(&options.node);
+    command.arg(options.checkout.join("lab/visitors.mjs")).arg(told.to_string());
+    Process::start("the visitors' driver", &mut command)
+}
+
+/// Copies a site on the Internet into a folder; returns which.
+fn copy_site(options: &Options, folder: &Path, stop: &AtomicBool) -> Result<PathBuf> {
+    let base = Url::parse(&options.site).with_context(|| format!("--site {} is no URL", options.site))?;
+    let copy = folder.join("site");
+    std::fs::create_dir(&copy)?;
+    let mut visitors = driver(options, &base.origin().ascii_serialization(), &node_url())?;
+    visitors.tell(&ToVisitors::Copy {
+        profile: &folder.join("copy").display().to_string(),
+        chromium: &options.chromium.display().to_string(),
+        from: base.as_str(),
+        pages: options.pages,
+        folder: &copy.display().to_string(),
+    })?;
+    match wait_for(&mut visitors, "copying the site", CRAWL, stop)? {
+        FromVisitors::Copied(copied) => Content::write_index(&copy, &copied)?,
+        other => bail!("{} cannot be copied: {}", options.site, other.trouble()),
+    }
+    Ok(copy)
+}
+
+fn ways(scenario: &Scenario) -> Result<Ways> {
     let ms = |ms: f64| Duration::from_secs_f64(ms / 1e3);
-    let network = &settings.network;
-    Ways {
+    let network = scenario.network.as_ref().context("the scenario has no network")?;
+    Ok(Ways {
         origin_round_trip: ms(network.origin_ms),
         node_round_trip: ms(network.node_ms),
         jitter: ms(network.jitter_ms),
         loss: network.loss,
-        origin_bits_per_second: (network.origin_mbit_s * 1e6) as u64,
-    }
+        origin_bits_per_second: scenario.origin_bytes_per_s * 8,
+    })
 }
 
 fn origin_url() -> String {
@@ -350,12 +412,11 @@ fn node_url() -> String {
 }
 
 /// What the origin's files say that pages should get.
-fn truths(folder: &Path, site: &Site) -> Truths {
-    let base = format!("{}/", origin_url());
+fn truths(content: &Content, site: &GivenSite) -> Truths {
     let truth = |url: &str| {
-        let path = url.strip_prefix(&base)?.split(['?', '#']).next()?;
-        let found = edgeweave_origin::content(folder, path)?;
-        Some((url.to_owned(), hex(&Sha256::digest(&found.body))))
+        let path = url.split(['?', '#']).next()?;
+        let found = content.find(&edgeweave_origin::decoded(path))?;
+        Some((format!("{}{url}", origin_url()), hex(&Sha256::digest(&found.body))))
     };
     site.assets.iter().filter_map(|asset| truth(&asset.url)).collect()
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::figures::{self, Arms, Loads, Sent};
+use crate::simulation::Simulated;
 use crate::told::{CostTold, Sources, Truths};
 use crate::visits::{View, Visited};
 
@@ -23,7 +24,7 @@ pub(crate) struct Summary {
     pub(crate) visitors: Arms<usize>,
     pub(crate) offload: f64,
     pub(crate) bytes: Sources,
-    /// What the holdout would have fetched in place of the mesh's visitors; what those did; what the node fetched.
+    /// What the node fetched, which `offload` does not count.
     pub(crate) node_bytes: u64,
     pub(crate) bodies_compared: usize,
     pub(crate) mismatched: usize,
@@ -36,6 +37,8 @@ pub(crate) struct Summary {
     /// Page views of visitors whose clients never said which arm they were in.
     pub(crate) unassigned: usize,
     pub(crate) cost: Option<Cost>,
+    /// What the simulator says of the same scenario.
+    pub(crate) sim: Option<Simulated>,
 }
 
 /// What the client adds to a page that it cannot help.
@@ -155,6 +158,7 @@ impl Summary {
             failures: visited.failures.clone(),
             unassigned: visited.views.iter().filter(|view| !arms.contains_key(&view.person)).count(),
             cost: cost.map(Cost::of),
+            sim: None,
         }
     }
 }
@@ -162,4 +166,86 @@ impl Summary {
 /// An error's text without numbers, which differ from time to time.
 fn alike(error: &str) -> String {
     error.chars().filter(|character| !character.is_ascii_digit()).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::told::{Body, Resource, ViewTold};
+
+    fn view(person: usize, position: usize, off: Option<&str>, load_ms: f64) -> View {
+        let resource = Resource {
+            url: "http://o/a.png".into(),
+            kind: "img".into(),
+            start_ms: 10.0,
+            first_byte_ms: 20.0,
+            end_ms: 30.0,
+            bytes: 1000,
+            transferred: 1300,
+        };
+        let told = ViewTold {
+            visit: person,
+            index: position,
+            url: "http://o/".into(),
+            began_ms: 1e12 + load_ms,
+            load_ms,
+            first_byte_ms: 5.0,
+            controlled: position > 0,
+            off: off.map(String::from),
+            connected: off.is_none(),
+            neighbours: 1,
+            uploaded: 0,
+            replicated: 0,
+            bytes: Sources { cache: 10, peers: 20, supernode: 30, origin: 40 },
+            requests: Sources::default(),
+            resources: vec![resource],
+            errors: vec![format!("lost {position}")],
+            bodies: vec![Body { url: "http://o/a.png".into(), sha256: "right".into() }],
+        };
+        View { person, position, told, from_origin: 500, documents: 50 }
+    }
+
+    /// Two visitors in the holdout and two with the mesh, with two page views each.
+    pub(crate) fn visited() -> Visited {
+        let people =
+            [(0, Some(HOLDOUT), 400.0), (1, None, 200.0), (2, Some(HOLDOUT), 600.0), (3, None, 300.0)];
+        let views = people.into_iter().flat_map(|(person, off, load_ms)| {
+            [view(person, 0, off, load_ms), view(person, 1, off, load_ms / 2.0)]
+        });
+        Visited { views: views.collect(), ..Visited::default() }
+    }
+
+    #[test]
+    fn arms_are_compared() {
+        let truths = [("http://o/a.png".to_owned(), "right".to_owned())].into();
+        let summary = Summary::of(&visited(), &truths, None);
+        assert_eq!((summary.holdout.n, summary.mesh.n), (4, 4));
+        assert_eq!((summary.holdout.mean_ms, summary.mesh.mean_ms), (375.0, 187.5));
+        assert_eq!(summary.change_mean, -0.5);
+        assert_eq!(summary.first_visit.mesh.mean_ms, 250.0);
+        assert_eq!(summary.bytes, Sources { cache: 20, peers: 40, supernode: 60, origin: 2200 });
+        assert_eq!((summary.bodies_compared, summary.mismatched), (4, 0));
+        assert_eq!(summary.errors, 0, "the holdout has them, too");
+    }
+
+    #[test]
+    fn what_only_the_mesh_has_is_an_error() {
+        let mut visited = visited();
+        visited.views[2].told.errors.push("broken".into());
+        visited.views[3].told.bodies[0].sha256 = "wrong".into();
+        let truths = [("http://o/a.png".to_owned(), "right".to_owned())].into();
+        let summary = Summary::of(&visited, &truths, None);
+        assert_eq!((summary.errors, summary.mismatched), (1, 1));
+        assert_eq!(summary.error_texts, ["broken"]);
+    }
+
+    #[test]
+    fn who_left_before_the_client_was_there_is_in_the_arm_that_later_pages_say() {
+        let mut visited = visited();
+        visited.views[2].told.connected = false;
+        visited.views[6].told.connected = false;
+        visited.views[7].told.connected = false;
+        let summary = Summary::of(&visited, &Truths::new(), None);
+        assert_eq!((summary.mesh.n, summary.unassigned), (2, 2));
+    }
 }

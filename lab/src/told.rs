@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Copied;
 use crate::site::Site;
 
 /// What the visitors' driver says.
@@ -12,6 +13,8 @@ use crate::site::Site;
 pub(crate) enum FromVisitors {
     /// What the site is made of.
     Crawled(Site),
+    /// What a site on the Internet has.
+    Copied(Vec<Copied>),
     /// A visitor has looked at a page.
     View(Box<ViewTold>),
     /// A visit has gone wrong; [`FromVisitors::Left`] follows.
@@ -21,7 +24,17 @@ pub(crate) enum FromVisitors {
     /// What the client costs.
     Cost(CostTold),
     /// Something else has gone wrong.
-    Broken { about: String, error: String },
+    Broken(String),
+}
+
+impl FromVisitors {
+    /// What is wrong, when something else was to be said.
+    pub(crate) fn trouble(&self) -> String {
+        match self {
+            Self::Broken(error) => error.clone(),
+            other => format!("{other:?}"),
+        }
+    }
 }
 
 /// A look at a page.
@@ -34,7 +47,6 @@ pub(crate) struct ViewTold {
     pub(crate) began_ms: f64,
     pub(crate) load_ms: f64,
     pub(crate) first_byte_ms: f64,
-    pub(crate) contentful_ms: Option<f64>,
     pub(crate) controlled: bool,
     /// Why the client takes no part, if it does not.
     pub(crate) off: Option<String>,
@@ -126,16 +138,19 @@ pub(crate) struct Request {
 pub(crate) enum ToVisitors<'a> {
     /// Look at what the site is made of.
     Crawl { profile: &'a str, chromium: &'a str, from: &'a str, pages: usize },
+    /// Copy a site on the Internet.
+    Copy { profile: &'a str, chromium: &'a str, from: &'a str, pages: usize, folder: &'a str },
     /// Visit it.
-    Visit { id: usize, profile: &'a str, chromium: &'a str, views: Vec<ViewOrder<'a>> },
+    Visit { id: usize, profile: &'a str, chromium: &'a str, views: Vec<ViewOrder> },
     /// Measure what the client costs on a page that it cannot help.
     Cost { profiles: Vec<String>, chromium: &'a str, url: &'a str },
 }
 
 /// A page to look at.
 #[derive(Debug, Serialize)]
-pub(crate) struct ViewOrder<'a> {
-    pub(crate) url: &'a str,
+pub(crate) struct ViewOrder {
+    pub(crate) url: String,
+    /// From asking for it until the next is asked for.
     pub(crate) dwell_ms: u64,
     pub(crate) tab: Tab,
 }

@@ -7,19 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use edgeweave_sim::{GivenSite, Plan, VisitPlan};
+use fastrand::Rng;
 
 use crate::addresses::{private_address, public_address};
 use crate::network::Home;
-use crate::plan::{Plan, VisitPlan};
 use crate::processes::Process;
 use crate::router::Router;
-use crate::site::Site;
 use crate::told::{FromVisitors, Request, Tab, ToVisitors, ViewOrder, ViewTold};
 
 /// How long to wait for something to happen before looking whether the run is to end.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a visit may take beyond what it is meant to before the run is given up: something hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// The share of links that are opened in another tab, while the one before stays.
+const NEW_TAB_SHARE: f64 = 0.1;
+/// Nobody looks at a page for longer, in milliseconds: the few who would do nothing else meanwhile.
+const DWELL_MOST_MS: u64 = 30_000;
 /// Bits of a byte.
 const BITS: u64 = 8;
 
@@ -57,7 +61,11 @@ pub(crate) struct Visited {
 /// What visits need.
 pub(crate) struct Tour<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) site: &'a Site,
+    pub(crate) site: &'a GivenSite,
+    /// The origin's, without a path.
+    pub(crate) url: &'a str,
+    /// Of what the plan leaves open: which links are opened in another tab.
+    pub(crate) dice: Rng,
     pub(crate) places: &'a [Place],
     pub(crate) router: &'a Router,
     pub(crate) visitors: &'a mut Process,
@@ -84,7 +92,7 @@ impl Tour<'_> {
                 break;
             }
             while let Some(place) = free.first().copied() {
-                let here: BTreeSet<usize> =
+                let here: BTreeSet<u32> =
                     present.keys().map(|visit| self.plan.visits[*visit].visitor).collect();
                 // Nobody is here twice; whoever comes after somebody who is to leave first comes first.
                 let next =
@@ -100,7 +108,7 @@ impl Tour<'_> {
             }
             match self.visitors.next::<FromVisitors>(LOOK)? {
                 Some(FromVisitors::View(told)) => {
-                    let person = self.plan.visits[told.visit].visitor;
+                    let person = self.plan.visits[told.visit].visitor as usize;
                     let position = seen.entry(person).or_default();
                     let view =
                         View { person, position: *position, told: *told, from_origin: 0, documents: 0 };
@@ -118,7 +126,7 @@ impl Tour<'_> {
                     done += 1;
                     look(done);
                 }
-                Some(other) => bail!("the visitors said what nobody asked: {other:?}"),
+                Some(other) => bail!("a visit was answered by what nobody asked: {}", other.trouble()),
                 None => {}
             }
             if let Some((visit, _)) = present.iter().find(|(_, (_, latest))| Instant::now() > *latest) {
@@ -141,32 +149,38 @@ impl Tour<'_> {
 
     /// A visitor comes; returns how long the visit is meant to take at most, but for loading.
     fn begin(&mut self, visit: usize, place: usize) -> Result<Duration> {
-        let VisitPlan { visitor, views } = &self.plan.visits[visit];
-        let person = &self.plan.people[*visitor];
+        let VisitPlan { visitor, views, .. } = &self.plan.visits[visit];
+        let number = *visitor as usize;
+        let person = &self.plan.people[number];
         self.router.move_in(
             place,
             Home {
                 private: private_address(place),
-                public: public_address(*visitor),
+                public: public_address(number),
                 nat: person.nat,
-                one_way: Duration::from_secs_f64(person.one_way_ms / 1e3),
+                one_way: Duration::from_micros(person.one_way_us),
                 up_bits_per_second: person.up_bytes_per_s * BITS,
                 down_bits_per_second: person.down_bytes_per_s * BITS,
             },
         );
         let profile = self.profiles.join(visitor.to_string());
-        let orders = views.iter().map(|view| ViewOrder {
-            url: &self.site.pages[view.page].url,
-            dwell_ms: view.dwell_us / 1000,
-            tab: if view.new_tab { Tab::New } else { Tab::Same },
-        });
+        let orders: Vec<_> = views
+            .iter()
+            .enumerate()
+            .map(|(index, view)| ViewOrder {
+                url: format!("{}{}", self.url, self.site.pages[view.page].url),
+                dwell_ms: (view.dwell_us / 1000).min(DWELL_MOST_MS),
+                tab: if index > 0 && self.dice.f64() < NEW_TAB_SHARE { Tab::New } else { Tab::Same },
+            })
+            .collect();
+        let meant = orders.iter().map(|order| Duration::from_millis(order.dwell_ms)).sum();
         self.visitors.tell(&ToVisitors::Visit {
             id: visit,
             profile: &profile.display().to_string(),
             chromium: &self.places[place].chromium,
-            views: orders.collect(),
+            views: orders,
         })?;
-        Ok(Duration::from_micros(views.iter().map(|view| view.dwell_us).sum()))
+        Ok(meant)
     }
 }
 

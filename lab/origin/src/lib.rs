@@ -78,9 +78,14 @@ pub struct Origin {
     pub heard: Option<Heard>,
 }
 
-/// What an origin with this folder has for the path of a URL, as it is.
+/// What an origin with this folder has for the decoded path of a URL, as it is.
 pub fn content(folder: &Path, path: &str) -> Option<Found> {
-    answer::read(folder, &request::decode(path))
+    answer::read(folder, path)
+}
+
+/// Undoes the percent-encoding of a path.
+pub fn decoded(path: &str) -> String {
+    request::decode(path)
 }
 
 /// A request with this header is answered with the document as it is in the folder.
