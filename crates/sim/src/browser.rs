@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use edgeweave_protocol::{Digest, Timestamp};
 
+use crate::http1::{Ask, Pool};
 use crate::link::{Lane, Window, transmission};
 use crate::world::Access;
+use crate::world::given::Http;
 
 /// An idle connection to the origin is closed after so long, as servers do.
 const ORIGIN_KEEPS: Duration = Duration::from_secs(60);
@@ -15,17 +17,14 @@ const ORIGIN_KEEPS: Duration = Duration::from_secs(60);
 /// One to a supernode, which closes none, is closed by browsers after so long (Chromium's `used_idle_socket_timeout`).
 const BROWSER_KEEPS: Duration = Duration::from_secs(300);
 
-/// Round trips before the first request: a name, TCP and TLS 1.3.
-const SETUP_ROUND_TRIPS: u32 = 3;
-
 /// Bytes that are sent in one go.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// Bytes of an answer besides its content: its header fields.
-const HEAD_BYTES: u64 = 400;
+pub(crate) const HEAD_BYTES: u64 = 400;
 
 /// How far a sender may be ahead of what the access link has carried: the queue before it.
-const QUEUE: Duration = Duration::from_millis(50);
+pub(crate) const QUEUE: Duration = Duration::from_millis(50);
 
 /// One arm's browser.
 #[derive(Debug)]
@@ -34,19 +33,19 @@ pub(crate) struct Browser {
     pub(crate) up: Lane,
     pub(crate) http_cache: HttpCache,
     /// To the origin.
-    pub(crate) connection: Connection,
-    pub(crate) supernode: Connection,
+    pub(crate) connection: Transport,
+    pub(crate) supernode: Transport,
     pub(crate) load: Load,
 }
 
 impl Browser {
-    pub(crate) fn new(access: &Access, http_cache: HttpCache) -> Self {
+    pub(crate) fn new(access: &Access, http_cache: HttpCache, http: Http) -> Self {
         Self {
             down: Lane::new(access.down),
             up: Lane::new(access.up),
             http_cache,
-            connection: Connection::new(ORIGIN_KEEPS),
-            supernode: Connection::new(BROWSER_KEEPS),
+            connection: Transport::new(http, ORIGIN_KEEPS),
+            supernode: Transport::new(http, BROWSER_KEEPS),
             load: Load::default(),
         }
     }
@@ -100,6 +99,10 @@ pub(crate) struct Load {
     pub(crate) styles_open: u32,
     pub(crate) fonts: Vec<u32>,
     pub(crate) loaded: Option<Timestamp>,
+    /// Whether the visitor left before it had loaded.
+    pub(crate) is_unfinished: bool,
+    /// What the origin was asked for.
+    pub(crate) origin_bytes: u64,
 }
 
 /// One of a page's requests.
@@ -124,6 +127,68 @@ pub(crate) struct Request {
 pub(crate) struct RequestKey {
     pub(crate) load: u16,
     pub(crate) place: u16,
+}
+
+/// How a browser speaks to a server.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    H1(Pool),
+    H2(Connection),
+}
+
+impl Transport {
+    fn new(http: Http, keep_alive: Duration) -> Self {
+        match http {
+            Http::H1 => Self::H1(Pool::new(keep_alive)),
+            Http::H2 => Self::H2(Connection::new(keep_alive)),
+        }
+    }
+
+    /// Whether nothing has to be set up before a request.
+    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+        match self {
+            Self::H1(pool) => pool.is_open(now),
+            Self::H2(connection) => connection.is_open(now),
+        }
+    }
+
+    /// Asks; returns when [`pump`](Self::pump) is wanted, if it is not going on already.
+    pub(crate) fn ask(&mut self, now: Timestamp, ask: Ask, round_trip: Duration) -> Option<Timestamp> {
+        match self {
+            Self::H1(pool) => pool.ask(now, ask, round_trip),
+            Self::H2(connection) => connection.ask(now, ask.request, ask.bytes, ask.think, round_trip),
+        }
+    }
+
+    /// Sends the next part of what is asked for.
+    pub(crate) fn pump(
+        &mut self,
+        now: Timestamp,
+        down: &mut Lane,
+        round_trip: Duration,
+        rate: u64,
+    ) -> Pumped {
+        match self {
+            Self::H1(pool) => pool.pump(now, down, round_trip, rate),
+            Self::H2(connection) => connection.pump(now, down, round_trip, rate),
+        }
+    }
+
+    /// An answer is not needed any more: what has not been sent of it is not sent.
+    pub(crate) fn cancel(&mut self, request: RequestKey) {
+        match self {
+            Self::H1(pool) => pool.cancel(request),
+            Self::H2(connection) => connection.cancel(request),
+        }
+    }
+
+    /// The page has gone: nothing more is wanted.
+    pub(crate) fn abandon(&mut self) {
+        match self {
+            Self::H1(pool) => pool.abandon(),
+            Self::H2(connection) => connection.abandon(),
+        }
+    }
 }
 
 /// A connection to a server over which answers come one after the other, as HTTP/2 sends them where all are of one
@@ -185,7 +250,7 @@ impl Connection {
         let open = self.ready_at.filter(|_| self.is_open(now));
         let ready = open.unwrap_or_else(|| {
             self.window = Window::default();
-            now + round_trip * SETUP_ROUND_TRIPS
+            now + round_trip * Http::H2.setup_round_trips()
         });
         self.ready_at = Some(ready);
         self.used_at = self.used_at.max(now);

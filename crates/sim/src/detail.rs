@@ -306,13 +306,19 @@ fn assets(simulation: &Simulation) -> Vec<AssetDetail> {
     let counted =
         simulation.figures.uploads_by_asset().iter().enumerate().filter(|(_, uploaded)| **uploaded > 0);
     let details = counted.map(|(asset, uploaded)| AssetDetail {
-        url: simulation.origin.url(asset as u32).to_owned(),
+        url: url(simulation, asset),
         kind: word_for(assets[asset].kind),
         bytes: assets[asset].bytes.into(),
         pages: pages.iter().filter(|page| page.assets.contains(&(asset as u32))).count(),
         uploaded: *uploaded,
     });
     ranked(details.collect(), |asset| asset.uploaded)
+}
+
+/// As the scenario gives it, or as the simulator calls it.
+fn url(simulation: &Simulation, asset: usize) -> String {
+    let given = simulation.scenario.given_site.as_ref().and_then(|site| site.assets.get(asset));
+    given.map_or_else(|| simulation.origin.url(asset as u32).to_owned(), |given| given.url.clone())
 }
 
 /// Those with most, most first.

@@ -7,6 +7,7 @@ use edgeweave_protocol::report::{Report, Sources};
 use edgeweave_protocol::{Reason, Timestamp};
 use serde::Serialize;
 
+use crate::browser::Load;
 use crate::content::Token;
 use crate::detail::{Hours, Reading};
 use crate::event::Arm;
@@ -25,6 +26,7 @@ pub(crate) struct Figures {
     pub(crate) hedges: u64,
     holdout: ArmFigures,
     mesh: ArmFigures,
+    taking_part: Arms<ViewFigures>,
     /// Of requests under a worker's control, in the mesh arm.
     cache: u64,
     peers: u64,
@@ -79,6 +81,25 @@ struct ArmFigures {
     /// In microseconds.
     loads: Vec<u32>,
     first_loads: Vec<u32>,
+}
+
+/// What one arm has of whole page views.
+#[derive(Debug, Default)]
+struct ViewFigures {
+    /// In microseconds.
+    loads: Vec<u32>,
+    unfinished: u64,
+    origin: u64,
+}
+
+impl ViewFigures {
+    fn views(&mut self) -> Views {
+        Views {
+            page_load: Loads::of(&mut self.loads),
+            unfinished: self.unfinished,
+            origin_bytes: self.origin,
+        }
+    }
 }
 
 /// The least that the origin must send: each version of an asset once in each of its freshness lifetimes, and whatever
@@ -162,6 +183,16 @@ impl Figures {
         let country = counter(&mut self.by_country, country).arm(arm);
         country.loads += 1;
         country.loads_us += u64::from(took);
+    }
+
+    /// A view has ended, of a visitor whom the policy does not leave alone.
+    pub(crate) fn took_part(&mut self, arm: Arm, load: &Load) {
+        let Some(loaded) = load.loaded else { return };
+        let figures = self.taking_part.arm(arm);
+        let took = loaded.since(load.began).as_micros();
+        figures.loads.push(u32::try_from(took).unwrap_or(u32::MAX));
+        figures.unfinished += u64::from(load.is_unfinished);
+        figures.origin += load.origin_bytes;
     }
 
     /// Somebody looks at a page.
@@ -302,6 +333,10 @@ impl Figures {
                 holdout: Loads::of(&mut holdout.first_loads),
                 mesh: Loads::of(&mut mesh.first_loads),
             },
+            taking_part: Arms {
+                holdout: self.taking_part.holdout.views(),
+                mesh: self.taking_part.mesh.views(),
+            },
             uploads: Uploads::of(&self.uploads),
             channels: self.channels,
             hedges: self.hedges,
@@ -354,6 +389,17 @@ impl Loads {
             p95_ms: quantile(loads, 95).map_or(0.0, ms),
         }
     }
+}
+
+/// Whole page views in one arm.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Views {
+    /// How long they took.
+    pub page_load: Loads,
+    /// How many of them were left before they had loaded; they count with the time until then.
+    pub unfinished: u64,
+    /// What they asked of the origin, documents included, in bytes.
+    pub origin_bytes: u64,
 }
 
 /// What visitors gave.
@@ -420,6 +466,9 @@ pub struct Summary {
     pub page_load: Arms<Loads>,
     /// Those of visitors who had never been there.
     pub first_visit: Arms<Loads>,
+    /// All views, first ones included, of visitors whom the site's `holdout_percent` does not leave alone. Where it leaves
+    /// nobody alone, that is everybody.
+    pub taking_part: Arms<Views>,
     /// What visitors gave.
     pub uploads: Uploads,
     /// Channels that opened.

@@ -1,5 +1,6 @@
 //! One direction of an access link: bytes leave one after the other.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use edgeweave_protocol::Timestamp;
@@ -16,10 +17,75 @@ impl Lane {
         Self { bytes_per_s: bytes_per_s.max(1), free_at: Timestamp::ZERO }
     }
 
+    /// When all that it has taken is through.
+    pub(crate) fn free_at(&self) -> Timestamp {
+        self.free_at
+    }
+
     /// Takes bytes that are there from `from` on; returns when the last of them is through.
     pub(crate) fn carry(&mut self, from: Timestamp, bytes: u64) -> Timestamp {
         self.free_at = self.free_at.max(from) + transmission(bytes, self.bytes_per_s);
         self.free_at
+    }
+}
+
+/// A window as a connection keeps it that knows what is under way: what arrives is confirmed half a round trip later, and
+/// lets twice as much follow.
+#[derive(Debug, Default)]
+pub(crate) struct SlowStart {
+    window: Window,
+    /// When each part is confirmed, and what it has.
+    under_way: VecDeque<(Timestamp, u64)>,
+    bytes_under_way: u64,
+    /// When something was last confirmed.
+    used_at: Timestamp,
+}
+
+/// The least and the most that is sent in one go: two packets, and eight.
+const PART_LEAST: u64 = 2 * 1_460;
+const PART_MOST: u64 = 8 * 1_460;
+
+/// A window has at least so many parts, so that what is confirmed first can be followed before the last is.
+const PARTS: u64 = 5;
+
+/// A connection that has carried nothing for so long begins with a small window again, as Linux does after a timeout.
+const WINDOW_LASTS: Duration = Duration::from_secs(1);
+
+impl SlowStart {
+    /// How much may be sent now, or when something may be.
+    pub(crate) fn room(&mut self, now: Timestamp) -> Result<u64, Timestamp> {
+        while let Some((confirmed, bytes)) = self.under_way.front().copied().filter(|(at, _)| *at <= now) {
+            self.under_way.pop_front();
+            self.used_at = confirmed;
+            self.bytes_under_way -= bytes;
+            self.window.grow(bytes);
+        }
+        let Window(window) = self.window;
+        match self.under_way.front() {
+            Some((confirmed, _)) if self.bytes_under_way >= window => Err(*confirmed),
+            _ => Ok((window / PARTS).clamp(PART_LEAST, PART_MOST).min(window - self.bytes_under_way)),
+        }
+    }
+
+    /// Something was sent, which is confirmed at a time.
+    pub(crate) fn sent(&mut self, bytes: u64, confirmed: Timestamp) {
+        self.under_way.push_back((confirmed, bytes));
+        self.bytes_under_way += bytes;
+    }
+
+    /// There is something to send again.
+    pub(crate) fn resume(&mut self, now: Timestamp) {
+        let used_at = self.under_way.back().map_or(self.used_at, |(confirmed, _)| *confirmed);
+        if used_at + WINDOW_LASTS < now {
+            *self = Self::default();
+        }
+    }
+
+    /// How long an answer of so many bytes takes over a new connection, from asking for it, where nothing but the window is
+    /// in the way: the time in which its rounds are sent, and a way there and back.
+    pub(crate) fn takes(bytes: u64, round_trip: Duration) -> Duration {
+        let rounds = (bytes / INITIAL_WINDOW + 1).ilog2();
+        round_trip * (1 + rounds)
     }
 }
 
@@ -49,8 +115,12 @@ impl Window {
     /// How long the window lets `bytes` take over a path, and it grows by them.
     pub(crate) fn pace(&mut self, bytes: u64, round_trip: Duration) -> Duration {
         let rate = self.0.saturating_mul(1_000_000) / (round_trip.as_micros() as u64).max(1);
-        self.0 = (self.0 + bytes).min(LARGEST_WINDOW);
+        self.grow(bytes);
         transmission(bytes, rate)
+    }
+
+    fn grow(&mut self, bytes: u64) {
+        self.0 = (self.0 + bytes).min(LARGEST_WINDOW);
     }
 }
 
@@ -73,5 +143,30 @@ mod tests {
         assert_eq!(window.pace(INITIAL_WINDOW, round_trip), round_trip);
         assert_eq!(window.pace(2 * INITIAL_WINDOW, round_trip), round_trip);
         assert_eq!(window.pace(4 * INITIAL_WINDOW, round_trip), round_trip);
+    }
+
+    #[test]
+    fn what_is_confirmed_lets_twice_as_much_follow() {
+        let mut sender = SlowStart::default();
+        let mut send = |now: u64| {
+            let now = Timestamp::from_millis(now);
+            let mut sent = 0;
+            while let Ok(part) = sender.room(now) {
+                sender.sent(part, now + Duration::from_millis(100));
+                sent += part;
+            }
+            sender.resume(now + Duration::from_millis(500));
+            sent
+        };
+        assert_eq!([send(0), send(100), send(200)], [INITIAL_WINDOW, 2 * INITIAL_WINDOW, 4 * INITIAL_WINDOW]);
+        assert_eq!(send(250), 0);
+        sender.resume(Timestamp::from_millis(1_400));
+        assert_eq!(sender.window.0, INITIAL_WINDOW, "it has carried nothing for a second");
+    }
+
+    #[test]
+    fn an_answer_takes_as_many_rounds_as_the_window_doubles() {
+        let takes = |bytes| SlowStart::takes(bytes, Duration::from_millis(100)).as_millis();
+        assert_eq!([takes(0), takes(14_000), takes(15_000), takes(1_000_000)], [100, 100, 200, 700]);
     }
 }

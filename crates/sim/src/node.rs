@@ -12,9 +12,10 @@ use edgeweave_protocol::{Reason, SiteId, Timestamp};
 use crate::dice::Dice;
 use crate::event::{EngineKey, Event};
 use crate::faults::Fault;
-use crate::origin::ORIGIN;
+use crate::link::{SlowStart, transmission};
+use crate::origin::{ORIGIN, Origin};
 use crate::scenario::Scenario;
-use crate::simulation::{Simulation, UNIX_MS};
+use crate::simulation::{Simulation, UNIX_MS, milliseconds};
 
 /// The site's name.
 #[expect(clippy::expect_used, reason = "the name is one")]
@@ -23,7 +24,7 @@ pub(crate) static SITE: LazyLock<SiteId> = LazyLock::new(|| "site".parse().expec
 /// The stream of the coordinator's seed.
 const COORDINATOR: u64 = 0xc0;
 
-/// From the node to the origin and back: they are in one data centre.
+/// From the node to the origin and back, where no network is given: they are in one data centre.
 const TO_ORIGIN: Duration = Duration::from_millis(2);
 
 /// What the node fetches over, in bytes a second.
@@ -102,6 +103,10 @@ impl Simulation {
     }
 
     pub(crate) fn node_fetched(&mut self, url: Box<str>, outcome: Result<Fetched, Reason>) {
+        let has_come = outcome.as_ref().is_ok_and(|fetched| fetched.content.is_some());
+        if let Some(asset) = Origin::asset(&url).filter(|_| has_come) {
+            self.node_keeps(asset);
+        }
         self.tell_node(Input::Fetched { url, outcome });
     }
 
@@ -151,7 +156,14 @@ impl Simulation {
                     .and_then(|fetched| fetched.content.as_ref())
                     .map_or(0, |content| content.size);
                 self.figures.fetched_by_node(bytes);
-                let at = now + TO_ORIGIN + self.origin_delay() + crate::link::transmission(bytes, FETCH_RATE);
+                let there_and_back = match &self.scenario.network {
+                    Some(network) => {
+                        let round_trip = milliseconds(network.origin_ms);
+                        round_trip * network.http.setup_round_trips() + SlowStart::takes(bytes, round_trip)
+                    }
+                    None => TO_ORIGIN,
+                };
+                let at = now + there_and_back + self.origin_delay() + transmission(bytes, FETCH_RATE);
                 self.queue.plan(at, Event::NodeFetched { url, outcome: Box::new(outcome) });
             }
             // No operator is simulated.
@@ -162,7 +174,7 @@ impl Simulation {
     fn send_to_peer(&mut self, session: SessionId, message: ToPeer) {
         let Some(engine) = self.node.sessions.get(session as usize).copied().flatten() else { return };
         let Some(visitor) = self.visitors.get(engine.visitor) else { return };
-        let at = self.now() + self.round_trip_to_origin(visitor) / 2 + self.node_delay();
+        let at = self.now() + self.round_trip_to_node(visitor) / 2 + self.node_delay();
         let Some(part) = self.part(engine) else { return };
         part.last_heard = part.last_heard.max(at);
         let at = part.last_heard;

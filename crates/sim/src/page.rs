@@ -8,17 +8,28 @@ use edgeweave_engine::io::FetchedResource;
 use crate::browser::{Load, Request, RequestKey};
 use crate::event::{Arm, Event, Server};
 use crate::figures::Asked;
+use crate::http1::{Ask, Urgency};
 use crate::origin::{self, Origin};
 use crate::simulation::Simulation;
 use crate::slab::Key;
 use crate::supernode;
-use crate::world::site::AssetKind;
+use crate::visitor::Visitor;
+use crate::world::site::{AssetKind, AssetModel};
 
 /// What a desktop computer takes for an answer from its HTTP cache.
 const CACHE_ANSWER: Duration = Duration::from_millis(2);
 
 /// What the origin takes to find a file.
 const STATIC_THINK: Duration = Duration::from_millis(2);
+
+/// How soon a browser asks for an asset.
+pub(crate) fn urgency(asset: &AssetModel) -> Urgency {
+    match asset.kind {
+        _ if asset.render_blocking => Urgency::Blocking,
+        AssetKind::Style | AssetKind::Script | AssetKind::Font => Urgency::Soon,
+        AssetKind::Picture | AssetKind::Media => Urgency::Later,
+    }
+}
 
 impl Simulation {
     pub(crate) fn begin_page(&mut self, key: Key, arm: Arm, page: usize, first_ever: bool) {
@@ -113,7 +124,10 @@ impl Simulation {
                 (if unchanged { 0 } else { size - asked.from_mesh.min(size) }, STATIC_THINK + slow)
             }
         };
-        if let Some(at) = browser.connection.ask(now, request, bytes, think, round_trip) {
+        let urgency = asset.map_or(Urgency::Blocking, |asset| urgency(&self.site.assets[asset as usize]));
+        let ask = Ask { request, bytes, think, urgency };
+        browser.load.origin_bytes += bytes;
+        if let Some(at) = browser.connection.ask(now, ask, round_trip) {
             self.queue.plan(at, Event::Pump { visitor: key, arm, server: Server::Origin });
         }
         let asked = Asked { asset, country, controlled, bytes };
@@ -246,8 +260,20 @@ impl Simulation {
         let load = &mut browser.load;
         if load.number > 0 && load.loaded.is_none() {
             load.loaded = Some(now);
+            load.is_unfinished = true;
             let (took, first_ever) = (now.since(load.began), load.first_ever);
             self.figures.loaded(arm, country, took, first_ever);
+        }
+    }
+    /// Counts a view that has ended, in both arms, of a visitor who takes part; where that is not known, because no client
+    /// has run long enough to hear it from the node, it is not counted in either.
+    pub(crate) fn count_view(&mut self, key: Key) {
+        let Some(visitor) = self.visitors.get(key) else { return };
+        let holds_out = self.scenario.policy.holdout_percent > 0;
+        if visitor.client.kept.held_out == Some(false) || !holds_out {
+            let Visitor { holdout, mesh, .. } = visitor;
+            self.figures.took_part(Arm::Holdout, &holdout.load);
+            self.figures.took_part(Arm::Mesh, &mesh.load);
         }
     }
 }

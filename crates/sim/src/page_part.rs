@@ -27,9 +27,6 @@ use crate::visitor::{Channel, Kept, PagePart, Payloads, Shelf, Shelved, Visitor}
 use crate::worker::confirmed_until;
 use crate::world::person;
 
-/// Round trips until a WebSocket is open: a name, TCP, TLS 1.3 and the upgrade.
-const SOCKET_ROUND_TRIPS: u32 = 4;
-
 /// Round trips between two peers from the answer to an open channel: ICE, DTLS 1.2 and SCTP. With the two through the
 /// node that make six, as measured between browsers.
 const CHANNEL_ROUND_TRIPS: u32 = 4;
@@ -191,7 +188,7 @@ impl Simulation {
 
     fn close_session(&mut self, key: Key, session: Option<u32>) {
         let Some((session, visitor)) = session.zip(self.visitors.get(key)) else { return };
-        let at = self.now() + self.round_trip_to_origin(visitor) / 2;
+        let at = self.now() + self.round_trip_to_node(visitor) / 2;
         self.node.hang_up(session);
         self.queue.plan(at, Event::NodeLoses { session });
     }
@@ -321,7 +318,7 @@ impl Simulation {
         match output {
             Output::Connect => {
                 let Some(visitor) = self.visitors.get(key) else { return };
-                let at = now + self.round_trip_to_origin(visitor) * SOCKET_ROUND_TRIPS;
+                let at = now + self.round_trip_to_node(visitor) * self.cold_round_trips();
                 self.queue.plan(at, Event::SocketOpened(part.key));
             }
             Output::Disconnect => {
@@ -335,7 +332,7 @@ impl Simulation {
             }
             Output::Say(message) => {
                 let Some((session, visitor)) = part.session.zip(self.visitors.get(key)) else { return };
-                let at = now + self.round_trip_to_origin(visitor) / 2 + self.node_delay();
+                let at = now + self.round_trip_to_node(visitor) / 2 + self.node_delay();
                 part.last_said = part.last_said.max(at);
                 let at = part.last_said;
                 let message = self.lie(part.manner, message);
@@ -420,7 +417,12 @@ impl Simulation {
                     visitor.client.kept.state = Some(state);
                 }
             }
-            Output::Stats(_) => {}
+            Output::Stats(stats) => {
+                // Before there is a session, the policy may not be the site's.
+                if let Some(visitor) = self.visitors.get_mut(key).filter(|_| part.connected) {
+                    visitor.client.kept.held_out = Some(stats.off == Some(Reason::Holdout));
+                }
+            }
             Output::Report(report) => self.figures.reported(&report),
         }
     }

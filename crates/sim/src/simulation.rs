@@ -169,8 +169,8 @@ impl Simulation {
         self.figures.seen(person.network, person.country);
         let remains = self.remains.remove(&planned.visitor).unwrap_or_default();
         let visitor = Visitor {
-            holdout: Browser::new(&person.access, remains.holdout),
-            mesh: Browser::new(&person.access, remains.mesh),
+            holdout: Browser::new(&person.access, remains.holdout, self.scenario.http()),
+            mesh: Browser::new(&person.access, remains.mesh, self.scenario.http()),
             client: Client { kept: remains.kept, ..Client::default() },
             planned,
             person,
@@ -200,6 +200,7 @@ impl Simulation {
     fn leave_page(&mut self, key: Key) {
         self.end_page(key, Arm::Holdout);
         self.end_page(key, Arm::Mesh);
+        self.count_view(key);
         self.leave_engine(key);
     }
 
@@ -217,8 +218,29 @@ impl Simulation {
         }
     }
 
-    /// From a visitor to the origin and the node, and back.
+    /// Round trips until a connection that is not open yet brings its first byte: an answer's, or a WebSocket's.
+    pub(crate) fn cold_round_trips(&self) -> u32 {
+        self.scenario.http().setup_round_trips() + 1
+    }
+
+    /// From a visitor to the origin, and back.
     pub(crate) fn round_trip_to_origin(&self, visitor: &Visitor) -> Duration {
+        match &self.scenario.network {
+            Some(network) => milliseconds(network.origin_ms),
+            None => self.round_trip_to_data_centre(visitor),
+        }
+    }
+
+    /// From a visitor to the node, and back.
+    pub(crate) fn round_trip_to_node(&self, visitor: &Visitor) -> Duration {
+        match &self.scenario.network {
+            Some(network) => milliseconds(network.node_ms),
+            None => self.round_trip_to_data_centre(visitor),
+        }
+    }
+
+    /// In the world, the origin and the node are in one place.
+    fn round_trip_to_data_centre(&self, visitor: &Visitor) -> Duration {
         let edge = self.world.round_trip_us(visitor.person.network, self.origin_network);
         Duration::from_micros(2 * visitor.person.access.latency_us + edge)
     }
@@ -228,4 +250,9 @@ impl Simulation {
         let edge = self.world.round_trip_us(a.person.network, b.person.network);
         Duration::from_micros(2 * (a.person.access.latency_us + b.person.access.latency_us) + edge)
     }
+}
+
+/// A scenario's milliseconds.
+pub(crate) fn milliseconds(ms: f64) -> Duration {
+    Duration::from_micros((ms * 1e3) as u64)
 }

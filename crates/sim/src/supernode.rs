@@ -11,7 +11,9 @@ use edgeweave_protocol::{Digest, Timestamp};
 use crate::browser::RequestKey;
 use crate::content::Content;
 use crate::event::{Arm, Event, Server};
+use crate::http1::Ask;
 use crate::origin::{Origin, is_public, mesh_lifetime};
+use crate::page;
 use crate::simulation::Simulation;
 use crate::slab::Key;
 use crate::world::World;
@@ -25,8 +27,8 @@ pub(crate) const BYTES_PER_S: u64 = 125_000_000;
 /// Larger contents are left to the origin, as the worker does.
 const SIZE_MOST: u32 = 8 << 20;
 
-/// Round trips until a connection that is not open yet brings a first byte.
-const COLD_ROUND_TRIPS: u32 = 4;
+/// In a given network there is one, which is a part of the node.
+const NODES_OWN: usize = 0;
 
 /// All supernodes.
 #[derive(Debug)]
@@ -40,6 +42,10 @@ pub(crate) struct Supernodes {
 impl Supernodes {
     /// One in the largest network of each of these countries.
     pub(crate) fn new(world: &World, countries: &[String]) -> Self {
+        if world.given.is_some() && !countries.is_empty() {
+            // The node's own.
+            return Self { nearest: vec![Some((NODES_OWN, 0))], held: vec![BTreeMap::new()] };
+        }
         let place =
             |code: &String| world.countries.iter().position(|country| country.code == code.as_bytes());
         let of = |country: usize| world.networks.iter().position(|network| network.country == country);
@@ -59,10 +65,25 @@ impl Supernodes {
 }
 
 impl Simulation {
+    /// The node has fetched an asset: its own supernode keeps what it read.
+    pub(crate) fn node_keeps(&mut self, asset: u32) {
+        let now = self.now();
+        let caching = self.site.assets[asset as usize].caching;
+        let held = self.supernodes.held.get_mut(NODES_OWN);
+        if let Some(held) = held.filter(|_| self.scenario.network.is_some() && is_public(caching)) {
+            let version = Origin::content(now, &self.site, asset, None).version;
+            held.insert(asset, (version, now + mesh_lifetime(caching)));
+        }
+    }
+
     /// From a visitor to the nearest supernode, and back.
     pub(crate) fn round_trip_to_supernode(&self, key: Key) -> Option<Duration> {
-        let person = &self.visitors.get(key)?.person;
+        let visitor = self.visitors.get(key)?;
+        let person = &visitor.person;
         let (_, edge) = self.supernodes.nearest(person.network)?;
+        if self.scenario.network.is_some() {
+            return Some(self.round_trip_to_node(visitor));
+        }
         Some(Duration::from_micros(2 * person.access.latency_us + edge))
     }
 
@@ -77,6 +98,7 @@ impl Simulation {
     fn ask_supernode(&mut self, key: Key, request: RequestKey) -> bool {
         let now = self.now();
         let Some(round_trip) = self.round_trip_to_supernode(key) else { return false };
+        let cold = self.cold_round_trips();
         let Some(visitor) = self.visitors.get_mut(key) else { return false };
         let Some((near, _)) = self.supernodes.nearest(visitor.person.network) else {
             return false;
@@ -93,8 +115,7 @@ impl Simulation {
         if patience.is_zero() || bytes > SIZE_MOST {
             return false;
         }
-        let in_time =
-            visitor.mesh.supernode.is_open(now) || round_trip * COLD_ROUND_TRIPS + THINK <= patience;
+        let in_time = visitor.mesh.supernode.is_open(now) || round_trip * cold + THINK <= patience;
         asked.hash = Some(hash);
         if !in_time || !self.supernode_has(near, hash) {
             let at = now + if in_time { round_trip } else { patience };
@@ -102,7 +123,9 @@ impl Simulation {
             return true;
         }
         let Some(visitor) = self.visitors.get_mut(key) else { return false };
-        if let Some(at) = visitor.mesh.supernode.ask(now, request, bytes.into(), THINK, round_trip) {
+        let urgency = page::urgency(&self.site.assets[asset as usize]);
+        let ask = Ask { request, bytes: bytes.into(), think: THINK, urgency };
+        if let Some(at) = visitor.mesh.supernode.ask(now, ask, round_trip) {
             self.queue.plan(at, Event::Pump { visitor: key, arm: Arm::Mesh, server: Server::Supernode });
         }
         true

@@ -70,6 +70,8 @@ pub(crate) struct Kept {
     pub(crate) state: Option<Vec<u8>>,
     pub(crate) stored: BTreeSet<(Digest, u32)>,
     pub(crate) shelf: Rc<Shelf>,
+    /// Whether the site's policy leaves this visitor alone, when an engine has said.
+    pub(crate) held_out: Option<bool>,
     /// What the engine has said since, and the worker has not looked at.
     pub(crate) told: Option<io::Shelf>,
 }
