@@ -79,6 +79,9 @@ pub(crate) struct Options {
     /// Do not ask the simulator what it expects.
     #[arg(long)]
     no_sim: bool,
+    /// Do not measure what the client costs on a page that it cannot help.
+    #[arg(long)]
+    no_cost: bool,
     /// Write every page view as JSON lines, too.
     #[arg(long, value_name = "FILE")]
     views: Option<PathBuf>,
@@ -239,7 +242,7 @@ impl Lab {
             plan.people.len(),
             plan.visits.len()
         );
-        let cost = self.cost(stop)?;
+        let cost = if options.no_cost { None } else { self.cost(stop)? };
         let visited = self.tour(&given, &plan, options.seed, stop)?;
         if let Some(path) = &options.views {
             write_views(path, &visited)?;

@@ -56,7 +56,7 @@ fn lay_over(below: &mut toml::Table, above: toml::Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
             (Some(toml::Value::Table(below)), toml::Value::Table(above)) if key != "nat" => {
-                lay_over(below, above)
+                lay_over(below, above);
             }
             (_, value) => {
                 below.insert(key, value);
