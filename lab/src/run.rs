@@ -115,7 +115,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
     let folder = tempfile::Builder::new().prefix("edgeweave-lab-").tempdir()?;
     let site = if is_url { copy_site(options, folder.path(), &stop)? } else { PathBuf::from(&options.site) };
-    let lab = Lab::set_up(options, &scenario, &site, folder)?;
+    let mut lab = Lab::set_up(options, &scenario, &site, folder)?;
     let outcome = lab.run(options, &scenario, &Content::open(&site)?, &stop)?;
     drop(lab);
     if options.json {
@@ -153,8 +153,8 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>> {
 /// The emulated network with everybody on it. Fields are dropped in their order: processes before the namespaces that they
 /// are in, and those before the router.
 struct Lab {
-    visitors: std::cell::RefCell<Process>,
-    origin: std::cell::RefCell<Process>,
+    visitors: Process,
+    origin: Process,
     _node: Process,
     /// Chromium where the origin is: it finds the site without any way between.
     near_chromium: String,
@@ -207,8 +207,8 @@ impl Lab {
         let places = places.collect::<Result<_>>()?;
         let visitors = driver(options, &origin_url, &node_url)?;
         Ok(Self {
-            visitors: visitors.into(),
-            origin: origin.into(),
+            visitors,
+            origin,
             _node: node,
             near_chromium,
             places,
@@ -219,7 +219,7 @@ impl Lab {
     }
 
     fn run(
-        &self,
+        &mut self,
         options: &Options,
         scenario: &Scenario,
         content: &Content,
@@ -259,9 +259,9 @@ impl Lab {
     }
 
     /// Has a browser look at what the site is made of.
-    fn crawl(&self, options: &Options, stop: &AtomicBool) -> Result<Site> {
+    fn crawl(&mut self, options: &Options, stop: &AtomicBool) -> Result<Site> {
         let profile = self.folder.path().join("crawl");
-        self.visitors.borrow_mut().tell(&ToVisitors::Crawl {
+        self.visitors.tell(&ToVisitors::Crawl {
             profile: &profile.display().to_string(),
             chromium: &self.near_chromium,
             from: &format!("{}/", origin_url()),
@@ -278,7 +278,7 @@ impl Lab {
     }
 
     /// Measures what the client costs on a page that it cannot help; nothing when the run is to end.
-    fn cost(&self, stop: &AtomicBool) -> Result<Option<CostTold>> {
+    fn cost(&mut self, stop: &AtomicBool) -> Result<Option<CostTold>> {
         let Some(place) = self.places.first() else { return Ok(None) };
         let profiles = (0..COST_LOADS).map(|load| self.folder.path().join(format!("cost-{load}")));
         self.router.move_in(
@@ -293,7 +293,7 @@ impl Lab {
                 down_bits_per_second: COST_BITS_PER_SECOND,
             },
         );
-        self.visitors.borrow_mut().tell(&ToVisitors::Cost {
+        self.visitors.tell(&ToVisitors::Cost {
             profiles: profiles.map(|profile| profile.display().to_string()).collect(),
             chromium: &place.chromium,
             url: &format!("{}{WORDS}", origin_url()),
@@ -304,11 +304,11 @@ impl Lab {
         }
     }
 
-    fn wait_for(&self, what: &str, patience: Duration, stop: &AtomicBool) -> Result<FromVisitors> {
-        wait_for(&mut self.visitors.borrow_mut(), what, patience, stop)
+    fn wait_for(&mut self, what: &str, patience: Duration, stop: &AtomicBool) -> Result<FromVisitors> {
+        wait_for(&mut self.visitors, what, patience, stop)
     }
 
-    fn tour(&self, site: &GivenSite, plan: &Plan, seed: u64, stop: &AtomicBool) -> Result<Visited> {
+    fn tour(&mut self, site: &GivenSite, plan: &Plan, seed: u64, stop: &AtomicBool) -> Result<Visited> {
         let bar = ProgressBar::new(plan.visits.len() as u64);
         bar.set_style(ProgressStyle::with_template(
             "{bar:40} {pos} of {len} visits ({elapsed}, {eta} to go)",
@@ -320,8 +320,8 @@ impl Lab {
             dice: Rng::with_seed(seed),
             places: &self.places,
             router: &self.router,
-            visitors: &mut self.visitors.borrow_mut(),
-            origin: &mut self.origin.borrow_mut(),
+            visitors: &mut self.visitors,
+            origin: &mut self.origin,
             node_address: NODE,
             profiles: self.folder.path().join("profiles"),
             stop,

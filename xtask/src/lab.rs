@@ -2,7 +2,8 @@
 //! (`lab/src/run.rs`): this builds it, and what it needs, and hands everything on.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -21,7 +22,7 @@ pub(crate) struct Options {
 }
 
 /// Runs it.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut build = Command::new(cargo());
     build.args(["build", "--release", "--package", "edgeweave-lab"]).current_dir(&workspace.root);
     run_openly("build the lab", &mut build)?;
@@ -37,8 +38,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
         lab.arg("--chromium").arg(setup::chromium()?);
         lab.arg("--checkout").arg(&workspace.root);
     }
-    // Ctrl-C reaches both: the lab cleans up, and this waits until it has.
-    ctrlc::set_handler(|| {}).context("cannot handle Ctrl-C")?;
-    let status = lab.status().context("cannot run the lab")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // In place of this process, so that whoever ends it ends the lab, which then cleans up.
+    Err(lab.exec()).context("cannot run the lab")
 }

@@ -80,7 +80,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Size(options) => return size::run(&workspace, &options),
         Task::Test => return test::run(&workspace),
         Task::Demo(options) => return demo::run(&workspace, &options),
-        Task::Lab(options) => return lab::run(&workspace, &options),
+        Task::Lab(options) => lab::run(&workspace, &options)?,
         Task::Networks => networks::run(&workspace)?,
         Task::SimSwarm(options) => sim_swarm::run(&workspace, &options)?,
         Task::Bench { bench } => bench::run(&workspace, &bench)?,
