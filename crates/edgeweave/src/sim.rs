@@ -266,6 +266,10 @@ fn table(outcome: &Outcome) -> Table {
     };
     loads("page load", &summary.page_load.holdout, &summary.page_load.mesh);
     loads("first visit", &summary.first_visit.holdout, &summary.first_visit.mesh);
+    let taking_part = &summary.taking_part;
+    if taking_part.mesh.page_load.n < summary.page_load.mesh.n {
+        loads("taking part", &taking_part.holdout.page_load, &taking_part.mesh.page_load);
+    }
     let gigabytes = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
     table.add_row([
         "from the origin".into(),

@@ -7,9 +7,9 @@ use std::time::Duration;
 use edgeweave_protocol::{Digest, Timestamp};
 
 use crate::http1::{Ask, Pool};
-use crate::link::{Lane, Window, transmission};
+use crate::link::{Lane, Roughness, Window, transmission};
 use crate::world::Access;
-use crate::world::given::Http;
+use crate::world::given::{GivenNetwork, Http};
 
 /// An idle connection to the origin is closed after so long, as servers do.
 const ORIGIN_KEEPS: Duration = Duration::from_secs(60);
@@ -39,13 +39,15 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    pub(crate) fn new(access: &Access, http_cache: HttpCache, http: Http) -> Self {
+    pub(crate) fn new(access: &Access, http_cache: HttpCache, network: Option<&GivenNetwork>) -> Self {
+        let http = network.map_or(Http::H2, |network| network.http);
+        let roughness = network.map(GivenNetwork::roughness).unwrap_or_default();
         Self {
             down: Lane::new(access.down),
             up: Lane::new(access.up),
             http_cache,
-            connection: Transport::new(http, ORIGIN_KEEPS),
-            supernode: Transport::new(http, BROWSER_KEEPS),
+            connection: Transport::new(http, ORIGIN_KEEPS, roughness),
+            supernode: Transport::new(http, BROWSER_KEEPS, roughness),
             load: Load::default(),
         }
     }
@@ -137,9 +139,9 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    fn new(http: Http, keep_alive: Duration) -> Self {
+    fn new(http: Http, keep_alive: Duration, roughness: Roughness) -> Self {
         match http {
-            Http::H1 => Self::H1(Pool::new(keep_alive)),
+            Http::H1 => Self::H1(Pool::new(keep_alive, roughness)),
             Http::H2 => Self::H2(Connection::new(keep_alive)),
         }
     }

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
 use crate::event::{self, EngineKey, Event};
+use crate::link::Roughness;
 use crate::simulation::Simulation;
 use crate::slab::Key;
-use crate::visitor::Client;
+use crate::visitor::{Client, Visitor};
 use crate::world::site::{Caching, Site};
 
 /// The stream of who is hostile, and how.
@@ -132,6 +133,9 @@ const SLOWER_BY: Duration = Duration::from_secs(2);
 /// A frame of 60 kB is 50 packets: at one loss in a hundred, four in ten lose one, and wait a round trip for it.
 const FRAME_LOSES: f64 = 0.4;
 
+/// Each of a frame's 50 packets can be lost on the sender's access, and on the receiver's.
+const PACKETS_AT_RISK: f64 = 100.0;
+
 /// A burst takes the repetition as well: one in fifty waits for SCTP's first timeout (RFC 9260, section 16).
 const BURST: f64 = 0.02;
 const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -235,14 +239,23 @@ impl Simulation {
 
     /// Whether nothing gets from one visitor to another now.
     pub(crate) fn is_apart(&self, a: Key, b: Key) -> bool {
-        let half = |key: Key| self.visitors.get(key).map(|visitor| visitor.person.network % 2);
+        // A given network is one, and its visitors have addresses of their own.
+        let is_given = self.scenario.network.is_some();
+        let side = |visitor: &Visitor| match is_given {
+            true => visitor.person.household % 2,
+            false => visitor.person.network as u64 % 2,
+        };
+        let half = |key: Key| self.visitors.get(key).map(side);
         self.is_on(Fault::Partitions) && half(a) != half(b)
     }
 
-    /// How much later than usual a frame arrives because of packets that were lost.
+    /// How much later than usual a frame arrives because of packets that were lost, or of what a given network does.
     pub(crate) fn retransmission(&mut self, round_trip: Duration) -> Duration {
         if !self.has(Fault::Loss) {
-            return Duration::ZERO;
+            let Some(network) = &self.scenario.network else { return Duration::ZERO };
+            let Roughness { jitter, loss } = network.roughness();
+            let is_lost = loss > 0.0 && self.dice.chance(1.0 - libm::pow(1.0 - loss, PACKETS_AT_RISK));
+            return jitter + if is_lost { round_trip } else { Duration::ZERO };
         }
         let drawn = self.dice.unit();
         if drawn < BURST {

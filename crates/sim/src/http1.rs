@@ -7,7 +7,7 @@ use std::time::Duration;
 use edgeweave_protocol::Timestamp;
 
 use crate::browser::{HEAD_BYTES, Pumped, QUEUE, RequestKey};
-use crate::link::{Lane, SlowStart, transmission};
+use crate::link::{Lane, Losses, Roughness, SlowStart, transmission};
 
 /// Chromium opens no more to one host.
 const LINES_MOST: usize = 6;
@@ -42,6 +42,8 @@ pub(crate) struct Ask {
 #[derive(Debug)]
 pub(crate) struct Pool {
     keep_alive: Duration,
+    roughness: Roughness,
+    losses: Losses,
     lines: Vec<Line>,
     /// In the order in which they get lines.
     waiting: VecDeque<Ask>,
@@ -65,8 +67,10 @@ struct Line {
 struct Answer {
     ask: Ask,
     left: u64,
-    /// When more of it can be sent, or when its last byte is here.
+    /// When more of it can be sent, or when all of it is here.
     next_at: Timestamp,
+    /// When all is here that has been sent.
+    here_at: Timestamp,
 }
 
 impl Line {
@@ -83,9 +87,11 @@ impl Line {
 }
 
 impl Pool {
-    pub(crate) fn new(keep_alive: Duration) -> Self {
+    pub(crate) fn new(keep_alive: Duration, roughness: Roughness) -> Self {
         Self {
             keep_alive,
+            roughness,
+            losses: Losses::default(),
             lines: Vec::new(),
             waiting: VecDeque::new(),
             sender_free_at: Timestamp::ZERO,
@@ -151,11 +157,21 @@ impl Pool {
             }
         };
         self.sender_free_at = now + transmission(part, rate);
-        let here = down.carry(self.sender_free_at, part) + round_trip / 2;
+        let mut here = down.carry(self.sender_free_at, part) + round_trip / 2;
+        if self.losses.strike(part, self.roughness.loss) {
+            // It is sent again, and what comes after it has to wait for it.
+            here = here + round_trip;
+            window.halve();
+        }
         window.sent(part, here + round_trip / 2);
         answer.left -= part;
-        answer.next_at = if answer.left == 0 { here } else { self.sender_free_at };
-        (answer.left == 0).then_some((answer.ask.request, here))
+        answer.here_at = answer.here_at.max(here);
+        if answer.left > 0 {
+            answer.next_at = self.sender_free_at;
+            return None;
+        }
+        answer.next_at = answer.here_at + self.roughness.jitter;
+        Some((answer.ask.request, answer.next_at))
     }
 
     /// Gives lines to those who wait, and opens more where there are too few.
@@ -173,7 +189,7 @@ impl Pool {
             let Some(ask) = self.waiting.pop_front() else { break };
             let next_at = now + round_trip / 2 + ask.think;
             line.window.resume(now);
-            line.answer = Some(Answer { ask, left: ask.bytes + HEAD_BYTES, next_at });
+            line.answer = Some(Answer { ask, left: ask.bytes + HEAD_BYTES, next_at, here_at: next_at });
         }
         let being_set_up = self.lines.iter().filter(|line| line.is_being_set_up(now)).count();
         let wanted = self.waiting.len().saturating_sub(being_set_up).min(LINES_MOST - self.lines.len());
@@ -244,7 +260,13 @@ mod tests {
     }
 
     fn browser(down: u64, rate: u64) -> Browser {
-        Browser { pool: Pool::new(KEEP), down: Lane::new(down), rate, next: None, done: Vec::new() }
+        Browser {
+            pool: Pool::new(KEEP, Roughness::default()),
+            down: Lane::new(down),
+            rate,
+            next: None,
+            done: Vec::new(),
+        }
     }
 
     impl Browser {
@@ -332,6 +354,17 @@ mod tests {
         done.sort_unstable();
         // All lines are there at 100, and the style and one picture are asked for.
         assert_eq!(done, [(0, 200), (1, 300), (2, 200)]);
+    }
+
+    #[test]
+    fn what_is_lost_comes_a_round_trip_later_and_jitter_is_added_once() {
+        let mut browser = browser(NO_LIMIT, NO_LIMIT);
+        // Every tenth packet: the second answer has it.
+        browser.pool.roughness = Roughness { jitter: Duration::from_millis(2), loss: 0.1 };
+        browser.ask(0, 0, 8_000, Urgency::Soon);
+        assert_eq!(browser.run(), [(0, 202)]);
+        browser.ask(300, 1, 8_000, Urgency::Soon);
+        assert_eq!(browser.run()[1], (1, 502));
     }
 
     #[test]

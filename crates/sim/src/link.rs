@@ -41,9 +41,35 @@ pub(crate) struct SlowStart {
     used_at: Timestamp,
 }
 
+/// What a way does to packets besides carrying them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Roughness {
+    /// The last of an answer's packets is later by so much.
+    pub(crate) jitter: Duration,
+    /// The share of packets that are lost.
+    pub(crate) loss: f64,
+}
+
+/// Counts packets until one is lost: in the long run as many are as chance would take, and no dice are needed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Losses(f64);
+
+impl Losses {
+    /// Whether one of the packets of so many bytes is lost.
+    pub(crate) fn strike(&mut self, bytes: u64, loss: f64) -> bool {
+        self.0 += bytes.div_ceil(PACKET) as f64 * loss;
+        let is_lost = self.0 >= 1.0;
+        self.0 -= libm::floor(self.0);
+        is_lost
+    }
+}
+
+/// What a packet carries, in bytes.
+const PACKET: u64 = 1_460;
+
 /// The least and the most that is sent in one go: two packets, and eight.
-const PART_LEAST: u64 = 2 * 1_460;
-const PART_MOST: u64 = 8 * 1_460;
+const PART_LEAST: u64 = 2 * PACKET;
+const PART_MOST: u64 = 8 * PACKET;
 
 /// A window has at least so many parts, so that what is confirmed first can be followed before the last is.
 const PARTS: u64 = 5;
@@ -73,6 +99,11 @@ impl SlowStart {
         self.bytes_under_way += bytes;
     }
 
+    /// Something was lost: less is sent at once from now on.
+    pub(crate) fn halve(&mut self) {
+        self.window = Window((self.window.0 / 2).max(PART_LEAST));
+    }
+
     /// There is something to send again.
     pub(crate) fn resume(&mut self, now: Timestamp) {
         let used_at = self.under_way.back().map_or(self.used_at, |(confirmed, _)| *confirmed);
@@ -89,6 +120,11 @@ impl SlowStart {
     }
 }
 
+/// A scenario's milliseconds.
+pub(crate) fn milliseconds(ms: f64) -> Duration {
+    Duration::from_micros((ms * 1e3) as u64)
+}
+
 /// How long so many bytes take at a rate.
 pub(crate) fn transmission(bytes: u64, bytes_per_s: u64) -> Duration {
     Duration::from_micros(bytes.saturating_mul(1_000_000) / bytes_per_s.max(1))
@@ -100,7 +136,7 @@ pub(crate) fn transmission(bytes: u64, bytes_per_s: u64) -> Duration {
 pub(crate) struct Window(u64);
 
 /// Ten packets of 1,460 bytes (RFC 6928).
-const INITIAL_WINDOW: u64 = 14_600;
+const INITIAL_WINDOW: u64 = 10 * PACKET;
 
 /// As far as a window grows: more than any path here holds.
 const LARGEST_WINDOW: u64 = 4 << 20;

@@ -12,10 +12,10 @@ use edgeweave_protocol::{Reason, SiteId, Timestamp};
 use crate::dice::Dice;
 use crate::event::{EngineKey, Event};
 use crate::faults::Fault;
-use crate::link::{SlowStart, transmission};
+use crate::link::{SlowStart, milliseconds, transmission};
 use crate::origin::{ORIGIN, Origin};
 use crate::scenario::Scenario;
-use crate::simulation::{Simulation, UNIX_MS, milliseconds};
+use crate::simulation::{Simulation, UNIX_MS};
 
 /// The site's name.
 #[expect(clippy::expect_used, reason = "the name is one")]

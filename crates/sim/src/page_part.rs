@@ -612,8 +612,8 @@ impl Simulation {
     fn place_of(&self, visitor: &Visitor) -> edgeweave_coordinator::io::Place {
         let person = &visitor.person;
         edgeweave_coordinator::io::Place {
-            network: Some(self.world.networks[person.network].asn),
-            country: Some(self.world.countries[person.country].code),
+            network: self.world.asn(person.network),
+            country: self.world.country_code(person.country),
             address: person.household,
             browser: match person.device.browser {
                 person::BrowserKind::Firefox => BrowserKind::Firefox,

@@ -89,11 +89,7 @@ pub fn plan(scenario: &Scenario) -> Result<Plan, ScenarioError> {
 /// Where a scenario takes place.
 pub(crate) fn setting(scenario: &Scenario) -> Result<(World, Site), ScenarioError> {
     let world = match &scenario.network {
-        Some(network) => {
-            // Those who come again are visits, too.
-            let newcomer_every_s = scenario.arrivals_s / (1.0 - scenario.site.return_share);
-            World::given(Given::new(network, newcomer_every_s))
-        }
+        Some(network) => World::given(Given::new(network)),
         None => World::new(scenario.networks, scenario.countries)
             .map_err(|error| ScenarioError::Meaningless { key: "networks", problem: error.to_string() })?,
     };
@@ -117,6 +113,9 @@ pub(crate) struct Planned {
 
 /// All sessions, in the order of their beginnings.
 pub(crate) fn draw(world: &World, site: &Site, scenario: &Scenario) -> Vec<Planned> {
+    if world.given.is_some() {
+        return visits::in_turn(site, scenario);
+    }
     let mut plan = Vec::new();
     for visitor in 0..scenario.visitors {
         let sessions = sessions(world, site, scenario, visitor);
@@ -137,6 +136,10 @@ pub(crate) fn draw(world: &World, site: &Site, scenario: &Scenario) -> Vec<Plann
 
 /// A planned session again: all of them at once would take more memory than the rest of a simulation.
 pub(crate) fn session(world: &World, site: &Site, scenario: &Scenario, planned: &Planned) -> Option<Session> {
+    if world.given.is_some() {
+        let views = visits::views_of(site, scenario.seed, planned.visitor, planned.session);
+        return Some(Session { starts_us: planned.at.as_micros(), views });
+    }
     sessions(world, site, scenario, planned.visitor).into_iter().nth(planned.session.into())
 }
 

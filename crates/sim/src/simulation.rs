@@ -11,6 +11,7 @@ use crate::event::{Arm, EngineKey, Event, Server};
 use crate::faults::Fault;
 use crate::figures::Figures;
 use crate::laws::Laws;
+use crate::link::milliseconds;
 use crate::node::Node;
 use crate::origin::Origin;
 use crate::plan::{self, Planned};
@@ -169,8 +170,8 @@ impl Simulation {
         self.figures.seen(person.network, person.country);
         let remains = self.remains.remove(&planned.visitor).unwrap_or_default();
         let visitor = Visitor {
-            holdout: Browser::new(&person.access, remains.holdout, self.scenario.http()),
-            mesh: Browser::new(&person.access, remains.mesh, self.scenario.http()),
+            holdout: Browser::new(&person.access, remains.holdout, self.scenario.network.as_ref()),
+            mesh: Browser::new(&person.access, remains.mesh, self.scenario.network.as_ref()),
             client: Client { kept: remains.kept, ..Client::default() },
             planned,
             person,
@@ -250,9 +251,4 @@ impl Simulation {
         let edge = self.world.round_trip_us(a.person.network, b.person.network);
         Duration::from_micros(2 * (a.person.access.latency_us + b.person.access.latency_us) + edge)
     }
-}
-
-/// A scenario's milliseconds.
-pub(crate) fn milliseconds(ms: f64) -> Duration {
-    Duration::from_micros((ms * 1e3) as u64)
 }

@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dice::{Dice, Weighted};
+use crate::link::{Roughness, milliseconds};
 use crate::world::access::{Access, AccessKind};
 use crate::world::nat::Nat;
 use crate::world::person::{BrowserKind, Device, Form, Person, WORKER_START_US};
 
-/// Streams of dice.
+/// The stream of dice.
 const PERSON: u64 = 0x61fe;
-const COMES: u64 = 0xc03e;
 
 /// Bytes a second of a megabit a second.
 const BYTES_PER_MBIT: f64 = 125_000.0;
@@ -138,6 +138,11 @@ impl Http {
 }
 
 impl GivenNetwork {
+    /// What a visitor's access does to packets.
+    pub(crate) fn roughness(&self) -> Roughness {
+        Roughness { jitter: milliseconds(self.jitter_ms), loss: self.loss }
+    }
+
     /// Whether every value means something; otherwise the first key that does not, and what would be right.
     pub(crate) fn check(&self) -> Result<(), (&'static str, &'static str)> {
         for (key, round_trip) in [("network.origin_ms", self.origin_ms), ("network.node_ms", self.node_ms)] {
@@ -174,28 +179,16 @@ impl GivenNetwork {
     }
 }
 
-/// A given network, and how people come over it.
+/// A given network, and who is on it.
 #[derive(Clone, Debug)]
 pub(crate) struct Given {
     network: GivenNetwork,
     nats: Weighted,
-    /// From one visitor's first visit to the next one's, in the mean.
-    newcomer_every_us: f64,
 }
 
 impl Given {
-    /// `newcomer_every_s` is the mean time from one visitor's first visit to the next one's.
-    pub(crate) fn new(network: &GivenNetwork, newcomer_every_s: f64) -> Self {
-        Self {
-            nats: Weighted::new(&network.nat.shares()),
-            network: network.clone(),
-            newcomer_every_us: newcomer_every_s * 1e6,
-        }
-    }
-
-    /// When a visitor first comes: in the order of their numbers, and at any time of their turn.
-    pub(crate) fn comes_us(&self, seed: u64, number: u64) -> f64 {
-        (number as f64 + Dice::new(seed, &[COMES, number]).unit()) * self.newcomer_every_us
+    pub(crate) fn new(network: &GivenNetwork) -> Self {
+        Self { nats: Weighted::new(&network.nat.shares()), network: network.clone() }
     }
 
     /// A visitor by number: somebody at a desk, with Chromium, alone at an address.
@@ -237,7 +230,7 @@ mod tests {
     #[test]
     fn what_is_drawn_is_within_what_is_given() {
         let nat = NatShares { open: 0.5, symmetric: 0.5, ..toml::from_str("").unwrap() };
-        let given = Given::new(&GivenNetwork { nat, ..GivenNetwork::default() }, 2.0);
+        let given = Given::new(&GivenNetwork { nat, ..GivenNetwork::default() });
         let people: Vec<Person> = (0..2_000).map(|number| given.draw_person(1, number)).collect();
         assert_eq!(people, (0..2_000).map(|number| given.draw_person(1, number)).collect::<Vec<_>>());
         for pair in people.windows(2) {
@@ -249,8 +242,6 @@ mod tests {
         let symmetric = people.iter().filter(|person| person.nat == Nat::Symmetric).count();
         assert!((900..1_100).contains(&symmetric), "{symmetric}");
         assert!(people.iter().all(|person| matches!(person.nat, Nat::Open | Nat::Symmetric)));
-        let comes: Vec<f64> = (0..1_000).map(|number| given.comes_us(1, number)).collect();
-        assert!(comes.is_sorted() && (1_998e6..=2_000e6).contains(&comes[999]), "{}", comes[999]);
     }
 
     #[test]

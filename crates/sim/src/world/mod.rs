@@ -88,6 +88,16 @@ impl World {
         }
     }
 
+    /// What a node can tell of a network: a given one has addresses that are in no table.
+    pub(crate) fn asn(&self, network: usize) -> Option<u32> {
+        self.networks.get(network).filter(|_| self.given.is_none()).map(|network| network.asn)
+    }
+
+    /// The same of a country.
+    pub(crate) fn country_code(&self, country: usize) -> Option<[u8; 2]> {
+        self.countries.get(country).filter(|_| self.given.is_none()).map(|country| country.code)
+    }
+
     /// A network, by visitors.
     fn draw_network(&self, dice: &mut Dice) -> usize {
         self.by_visitors.draw(dice)

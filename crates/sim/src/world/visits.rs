@@ -1,11 +1,18 @@
 //! How people come to the site: when, how often, which pages they look at, and for how long.
 
+use std::collections::BTreeSet;
+
+use edgeweave_protocol::Timestamp;
+
 use crate::dice::Dice;
+use crate::plan::Planned;
+use crate::scenario::Scenario;
 use crate::world::site::Site;
 use crate::world::{BUSIEST, Person, World};
 
-/// The stream of dice.
+/// Streams of dice.
 const VISIT: u64 = 0x7151;
+const TURN: u64 = 0x7c42;
 
 const DAY_US: f64 = 86_400e6;
 
@@ -58,19 +65,9 @@ pub(crate) fn sessions_of(
     let mut sessions: Vec<Session> = Vec::new();
     loop {
         let mut dice = Dice::new(seed, &[VISIT, number, sessions.len() as u64]);
-        let starts_us = match (sessions.last(), &world.given) {
-            (None, Some(given)) => given.comes_us(seed, number) as u64,
-            (Some(last), Some(_)) => {
-                if !dice.chance(site.habits.return_share) {
-                    return sessions;
-                }
-                // Where time is short, half an hour is no measure of what is one visit.
-                let stays: u64 = last.views.iter().map(|view| EXPECTED_LOAD_US + view.dwell_us).sum();
-                let away = dice.lognormal(site.habits.return_days * DAY_US, RETURN_SIGMA);
-                last.starts_us + stays + away as u64
-            }
-            (None, None) => by_daylight(world, person, &mut dice, |dice| dice.unit() * horizon),
-            (Some(last), None) => {
+        let starts_us = match sessions.last() {
+            None => by_daylight(world, person, &mut dice, |dice| dice.unit() * horizon),
+            Some(last) => {
                 if !dice.chance(site.habits.return_share) {
                     return sessions;
                 }
@@ -100,6 +97,43 @@ fn by_daylight(world: &World, person: &Person, dice: &mut Dice, draw: impl Fn(&m
         }
     }
     at
+}
+
+/// What a person looks at in one of those visits that [`in_turn`] has.
+pub(crate) fn views_of(site: &Site, seed: u64, visitor: u32, session: u16) -> Vec<View> {
+    views(site, &mut Dice::new(seed, &[VISIT, visitor.into(), session.into()]))
+}
+
+/// Visits one after the other, each at some time of its turn, until the time is over or nobody is left: first of those who
+/// wanted to come again by then, whoever wanted to first, and otherwise of somebody new.
+pub(crate) fn in_turn(site: &Site, scenario: &Scenario) -> Vec<Planned> {
+    let (seed, habits) = (scenario.seed, site.habits);
+    let turn_us = scenario.arrivals_s * 1e6;
+    let mut plan: Vec<Planned> = Vec::new();
+    let mut again: BTreeSet<(u64, u32, u16)> = BTreeSet::new();
+    let mut newcomers = 0..scenario.visitors;
+    for turn in 0_u64.. {
+        let at = ((turn as f64 + Dice::new(seed, &[TURN, turn]).unit()) * turn_us) as u64;
+        if at as f64 >= scenario.days * DAY_US || (newcomers.is_empty() && again.is_empty()) {
+            break;
+        }
+        let first = again.first().copied().filter(|(from, _, _)| *from <= at);
+        let comes = first.map(|(_, visitor, session)| (visitor, session));
+        let Some((visitor, session)) = comes.or_else(|| Some((newcomers.next()?, 0))) else { continue };
+        first.map(|it| again.remove(&it));
+        let mut dice = Dice::new(seed, &[VISIT, visitor.into(), session.into()]);
+        let stays: u64 = views(site, &mut dice).iter().map(|view| EXPECTED_LOAD_US + view.dwell_us).sum();
+        let returns = session < u16::MAX && dice.chance(habits.return_share);
+        if returns {
+            let away = dice.lognormal(habits.return_days * DAY_US, RETURN_SIGMA) as u64;
+            again.insert((at + stays + away, visitor, session + 1));
+        }
+        plan.push(Planned { at: Timestamp::from_micros(at), visitor, session, returns });
+        if plan.len() as u64 == scenario.visits {
+            break;
+        }
+    }
+    plan
 }
 
 fn views(site: &Site, dice: &mut Dice) -> Vec<View> {
