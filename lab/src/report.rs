@@ -57,9 +57,11 @@ fn page(site: &str, summary: &Summary, visited: &Visited) -> Markup {
                     (distribution::section("Page load, first visits", "The first page of people who had never been there",
                         &visited.views, &arms, |view| view.position == 0))
                     (over_time::section(&visited.views, &arms))
+                    div style="display: grid; gap: 1rem; align-content: start" {
+                        (simulator(summary.sim.as_ref(), &Arms { holdout: summary.holdout, mesh: summary.mesh }))
+                        (costs(summary.cost.as_ref()))
+                    }
                     (waterfall::section(&visited.views, &arms))
-                    (simulator(summary.sim.as_ref(), &Arms { holdout: summary.holdout, mesh: summary.mesh }))
-                    (costs(summary.cost.as_ref()))
                     (troubles(summary))
                 }
                 footer { p { "docs/lab.md says how each figure comes about." } }

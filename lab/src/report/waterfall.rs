@@ -10,14 +10,14 @@ use crate::summary::Arm;
 use crate::told::Resource;
 use crate::visits::View;
 
-/// The size of a waterfall in its own units.
-const WIDTH: f64 = 560.0;
+/// The width of a waterfall in its own units, which are a pixel in a wide window.
+const WIDTH: f64 = 1160.0;
 /// Of one request.
 const ROW: f64 = 14.0;
 /// Room for names.
-const LEFT: f64 = 170.0;
+const LEFT: f64 = 200.0;
 /// The most letters of a name.
-const NAME: usize = 26;
+const NAME: usize = 30;
 /// Requests that are shown.
 const ROWS: usize = 30;
 
@@ -60,7 +60,6 @@ fn pair<'a>(views: &'a [View], arms: &BTreeMap<usize, Arm>) -> Option<(&'a View,
         .filter(|(_, arms)| arms.iter().all(|views| !views.is_empty()))
         .map(|(url, arms)| {
             let middle = arms.map(|mut views| {
-                // First those that had to fetch something: what a cache had shows nothing.
                 views.sort_by(|a, b| a.told.load_ms.total_cmp(&b.told.load_ms));
                 views[views.len() / 2]
             });
