@@ -206,7 +206,9 @@ function statsOf(page) {
 async function armKnown(page) {
   for (const end = Date.now() + ARM_TIMEOUT_MS; ; await wait(POLL_MS)) {
     const stats = await statsOf(page);
-    if (stats?.connected || stats?.off || Date.now() > end || closing) return stats;
+    // An engine that has not begun says that it is disabled.
+    const isKnown = stats?.connected || (stats?.off && stats.off !== "disabled");
+    if (isKnown || Date.now() > end || closing) return stats;
   }
 }
 

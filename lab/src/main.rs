@@ -48,6 +48,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Send real browsers to a site over an emulated wide-area network, with and without the mesh.
+    // The hidden options are the task's to give.
+    #[command(override_usage = "cargo xtask lab --site <DIR_OR_URL> [OPTIONS]")]
     Lab(Box<run::Options>),
     /// The process that stands in for the site's origin.
     #[command(hide = true)]

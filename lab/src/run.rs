@@ -46,7 +46,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// What is to be done.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The site: a folder.
+    /// The site: a folder, or the URL of a site on the Internet, which is copied first.
     #[arg(long, value_name = "DIR_OR_URL")]
     site: String,
     /// Visits, of one page or several each.
