@@ -22,6 +22,8 @@ pub(crate) struct Summary {
     pub(crate) first_visit: Arms<Loads>,
     /// Of visitors, not of page views.
     pub(crate) visitors: Arms<usize>,
+    /// Visitors who were in one arm at first and in the other later, and are in both numbers.
+    pub(crate) switched: usize,
     pub(crate) offload: f64,
     pub(crate) bytes: Sources,
     /// What the node fetched, which `offload` does not count.
@@ -80,22 +82,21 @@ pub(crate) enum Arm {
     Mesh,
 }
 
-/// Which arm each person is in, as their clients say: it stays the same from page to page, and a page that was left too early
-/// to say belongs to the same.
-pub(crate) fn arms(views: &[View]) -> BTreeMap<usize, Arm> {
-    let mut arms = BTreeMap::new();
-    for view in views {
-        match view.told.off.as_deref() {
-            Some(HOLDOUT) => {
-                arms.insert(view.person, Arm::Holdout);
-            }
-            None if view.told.connected => {
-                arms.entry(view.person).or_insert(Arm::Mesh);
-            }
-            _ => {}
-        }
-    }
-    arms
+/// Page views by visit and place in it.
+pub(crate) type ByView<T> = BTreeMap<(usize, usize), T>;
+
+/// Which arm each page view is in, as its client says. A page that was left before the client could say is in the arm that the
+/// client names on another page of the same visit.
+pub(crate) fn arms(views: &[View]) -> ByView<Arm> {
+    let said = |view: &View| match view.told.off.as_deref() {
+        Some(HOLDOUT) => Some(Arm::Holdout),
+        None if view.told.connected => Some(Arm::Mesh),
+        _ => None,
+    };
+    let of_visit: BTreeMap<usize, Arm> =
+        views.iter().filter_map(|view| Some((view.told.visit, said(view)?))).collect();
+    let arm = |view: &View| said(view).or_else(|| of_visit.get(&view.told.visit).copied());
+    views.iter().filter_map(|view| Some((view.key(), arm(view)?))).collect()
 }
 
 impl Summary {
@@ -103,7 +104,7 @@ impl Summary {
         let arms = arms(&visited.views);
         let in_arm = |arm: Arm| {
             let arms = &arms;
-            visited.views.iter().filter(move |view| arms.get(&view.person) == Some(&arm))
+            visited.views.iter().filter(move |view| arms.get(&view.key()) == Some(&arm))
         };
         let loads = |arm, first_only: bool| {
             Loads::of(
@@ -115,6 +116,8 @@ impl Summary {
             in_arm(arm).for_each(|view| times.entry(view.person).or_default().push(view.told.load_ms));
             times.into_values().collect::<Vec<_>>()
         };
+        let people = |arm| in_arm(arm).map(|view| view.person).collect::<BTreeSet<_>>();
+        let in_both = people(Arm::Holdout).intersection(&people(Arm::Mesh)).count();
         let sent = |arm| {
             let controlled = in_arm(arm).filter(|view| view.told.controlled);
             controlled.map(|view| Sent { position: view.position, bytes: view.from_origin }).collect()
@@ -143,6 +146,7 @@ impl Summary {
             ci95: figures::interval(&times),
             first_visit: Arms { holdout: loads(Arm::Holdout, true), mesh: loads(Arm::Mesh, true) },
             visitors: Arms { holdout: times.holdout.len(), mesh: times.mesh.len() },
+            switched: in_both,
             offload: figures::offload(&Arms { holdout: sent(Arm::Holdout), mesh: sent(Arm::Mesh) }),
             bytes,
             node_bytes: visited.node_bytes,
@@ -156,7 +160,7 @@ impl Summary {
                 .into_iter()
                 .collect(),
             failures: visited.failures.clone(),
-            unassigned: visited.views.iter().filter(|view| !arms.contains_key(&view.person)).count(),
+            unassigned: visited.views.iter().filter(|view| !arms.contains_key(&view.key())).count(),
             cost: cost.map(Cost::of),
             sim: None,
         }
@@ -229,6 +233,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn who_changes_arms_counts_in_both() {
+        let mut visited = visited();
+        visited.views[1].told.off = None;
+        visited.views[1].told.connected = true;
+        let summary = Summary::of(&visited, &Truths::new(), None);
+        assert_eq!((summary.holdout.n, summary.mesh.n, summary.switched), (3, 5, 1));
+        assert_eq!(summary.visitors, Arms { holdout: 2, mesh: 3 });
+    }
+
+    #[test]
     fn what_only_the_mesh_has_is_an_error() {
         let mut visited = visited();
         visited.views[2].told.errors.push("broken".into());
@@ -240,7 +254,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn who_left_before_the_client_was_there_is_in_the_arm_that_later_pages_say() {
+    fn who_left_before_the_client_was_there_is_in_the_arm_that_another_page_says() {
         let mut visited = visited();
         visited.views[2].told.connected = false;
         visited.views[6].told.connected = false;

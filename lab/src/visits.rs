@@ -47,6 +47,13 @@ pub(crate) struct View {
     pub(crate) documents: u64,
 }
 
+impl View {
+    /// Which one it is: the visit, and the place in it.
+    pub(crate) fn key(&self) -> (usize, usize) {
+        (self.told.visit, self.told.index)
+    }
+}
+
 /// What came of all visits.
 #[derive(Default)]
 pub(crate) struct Visited {

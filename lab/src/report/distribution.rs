@@ -1,14 +1,12 @@
 //! How long pages took in both arms: the share of page views that are there after a time.
 
-use std::collections::BTreeMap;
-
 use edgeweave_plot::plot::{ACROSS, Scale, UP, legend, line, plot};
 use edgeweave_plot::words::{coloured_change, round_time, time};
 use maud::{Markup, html};
 
 use super::ARMS;
 use crate::figures::{Loads, quantile};
-use crate::summary::Arm;
+use crate::summary::{Arm, ByView};
 use crate::visits::View;
 
 /// What the axis of times shows: so many of a hundred, so that single slow pages do not make it long.
@@ -19,13 +17,13 @@ pub(super) fn section(
     name: &str,
     remark: &str,
     views: &[View],
-    arms: &BTreeMap<usize, Arm>,
+    arms: &ByView<Arm>,
     is_meant: impl Fn(&View) -> bool,
 ) -> Markup {
     let times = [Arm::Holdout, Arm::Mesh].map(|arm| {
         let mut times: Vec<f64> = views
             .iter()
-            .filter(|view| arms.get(&view.person) == Some(&arm) && is_meant(view))
+            .filter(|view| arms.get(&view.key()) == Some(&arm) && is_meant(view))
             .map(|view| view.told.load_ms.max(1.0))
             .collect();
         times.sort_by(f64::total_cmp);

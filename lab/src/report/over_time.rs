@@ -1,12 +1,10 @@
 //! Where the mesh's visitors had their bytes from, as time went by.
 
-use std::collections::BTreeMap;
-
 use edgeweave_plot::plot::{ACROSS, Entry, Scale, UP, column, legend, plot, tooltip};
 use edgeweave_plot::words::bytes;
 use maud::{Markup, html};
 
-use crate::summary::Arm;
+use crate::summary::{Arm, ByView};
 use crate::told::Sources;
 use crate::visits::View;
 
@@ -23,8 +21,8 @@ const SOURCES: [Entry; 4] = [
 ];
 
 /// The plot.
-pub(super) fn section(views: &[View], arms: &BTreeMap<usize, Arm>) -> Markup {
-    let mesh: Vec<&View> = views.iter().filter(|view| arms.get(&view.person) == Some(&Arm::Mesh)).collect();
+pub(super) fn section(views: &[View], arms: &ByView<Arm>) -> Markup {
+    let mesh: Vec<&View> = views.iter().filter(|view| arms.get(&view.key()) == Some(&Arm::Mesh)).collect();
     let began = mesh.iter().map(|view| view.told.began_ms).fold(f64::INFINITY, f64::min);
     let minutes = |view: &View| (view.told.began_ms - began) / 1e3 / MINUTE_S;
     let ended = mesh.iter().map(|view| minutes(view)).fold(0.0, f64::max);

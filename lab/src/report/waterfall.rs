@@ -6,7 +6,7 @@ use edgeweave_plot::plot::px;
 use edgeweave_plot::words::{bytes, time};
 use maud::{Markup, html};
 
-use crate::summary::Arm;
+use crate::summary::{Arm, ByView};
 use crate::told::Resource;
 use crate::visits::View;
 
@@ -22,7 +22,7 @@ const NAME: usize = 30;
 const ROWS: usize = 30;
 
 /// The page of which both arms have most to show, or nothing.
-pub(super) fn section(views: &[View], arms: &BTreeMap<usize, Arm>) -> Markup {
+pub(super) fn section(views: &[View], arms: &ByView<Arm>) -> Markup {
     let pair = pair(views, arms);
     html! {
         section class="wide" {
@@ -44,10 +44,10 @@ pub(super) fn section(views: &[View], arms: &BTreeMap<usize, Arm>) -> Markup {
 }
 
 /// Of the page with most bytes that both arms loaded under a worker's control, the middle load of each arm.
-fn pair<'a>(views: &'a [View], arms: &BTreeMap<usize, Arm>) -> Option<(&'a View, &'a View)> {
+fn pair<'a>(views: &'a [View], arms: &ByView<Arm>) -> Option<(&'a View, &'a View)> {
     let mut pages: BTreeMap<&str, [Vec<&View>; 2]> = BTreeMap::new();
     for view in views.iter().filter(|view| view.told.controlled) {
-        let arm = match arms.get(&view.person) {
+        let arm = match arms.get(&view.key()) {
             Some(Arm::Holdout) => 0,
             Some(Arm::Mesh) => 1,
             None => continue,
