@@ -26,16 +26,16 @@ fn on_path(program: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("there is no {program}: `cargo xtask setup` installs it"))
 }
 
-fn write_site(folder: &Path) {
+fn write_site(folder: &Path) -> std::io::Result<()> {
     let page = |other: &str| {
         format!(
             "<!doctype html><html><head><title>x</title></head><body><img src=\"/a.png\"><a href=\"{other}\">on</a></body></html>"
         )
     };
-    std::fs::write(folder.join("index.html"), page("/two.html")).unwrap();
-    std::fs::write(folder.join("two.html"), page("/")).unwrap();
+    std::fs::write(folder.join("index.html"), page("/two.html"))?;
+    std::fs::write(folder.join("two.html"), page("/"))?;
     // A picture that cannot be decoded is loaded all the same.
-    std::fs::write(folder.join("a.png"), vec![7; 200_000]).unwrap();
+    std::fs::write(folder.join("a.png"), vec![7; 200_000])
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn two_visitors_meet_the_distances_of_the_scenario_and_leave_nothing_behind() {
     let lab = env!("CARGO_BIN_EXE_edgeweave-lab");
     let built = Path::new(lab).with_file_name("edgeweave");
     let folder = tempfile::tempdir().unwrap();
-    write_site(folder.path());
+    write_site(folder.path()).unwrap();
     let files = tempfile::tempdir().unwrap();
     let [scenario, views] = ["scenario.toml", "views.jsonl"].map(|name| files.path().join(name));
     std::fs::write(&scenario, SCENARIO).unwrap();
