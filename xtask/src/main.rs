@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod demo;
 mod engine;
+mod lab;
 mod networks;
 mod setup;
 mod sim_swarm;
@@ -46,6 +47,9 @@ enum Task {
     Test,
     /// Show the mesh at work on a site whose origin is far away.
     Demo(demo::Options),
+    /// Send real browsers to a site over an emulated wide-area network, with and without the mesh.
+    #[command(disable_help_flag = true)]
+    Lab(lab::Options),
     /// Write the list of networks that the simulator's visitors come from.
     Networks,
     /// Look for violations of the laws in ever new small worlds.
@@ -76,6 +80,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Size(options) => return size::run(&workspace, &options),
         Task::Test => return test::run(&workspace),
         Task::Demo(options) => return demo::run(&workspace, &options),
+        Task::Lab(options) => lab::run(&workspace, &options)?,
         Task::Networks => networks::run(&workspace)?,
         Task::SimSwarm(options) => sim_swarm::run(&workspace, &options)?,
         Task::Bench { bench } => bench::run(&workspace, &bench)?,

@@ -238,6 +238,14 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     find().context(way_out)
 }
 
+/// What makes network namespaces.
+pub(crate) fn lab_tools() -> Result<()> {
+    let tools = [("ip", "iproute2"), ("sysctl", "procps")];
+    let lacking: Vec<_> =
+        tools.iter().filter(|(tool, _)| on_path(tool).is_none()).map(|(_, package)| *package).collect();
+    if lacking.is_empty() { Ok(()) } else { install_packages(&lacking) }
+}
+
 /// Installs packages of a Debian-like distribution.
 fn install_packages(packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");

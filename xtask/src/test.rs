@@ -64,7 +64,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
             checked(&mut cargo_in(workspace, &words))
         });
         take("Rust tests", &mut || {
-            counted(&mut cargo_in(workspace, &["test", "--workspace", "--no-fail-fast"]), cargo_counts)
+            let mut tests = cargo_in(workspace, &["test", "--workspace", "--no-fail-fast"]);
+            // The lab's test sends real browsers.
+            counted(tests.env("CHROMIUM", &chromium).env("NODE", &node.node), cargo_counts)
         });
         take("client checks", &mut || checked(&mut npm_run(workspace, &node, Part::Client, "check")));
         take("dashboard checks", &mut || checked(&mut npm_run(workspace, &node, Part::Dashboard, "check")));

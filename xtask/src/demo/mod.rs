@@ -1,12 +1,12 @@
 //! The mesh at work: a node before a site whose origin is far away, and visitors who look at it.
 
 mod node;
-mod origin;
 mod pictures;
 mod site;
 mod table;
 mod visitors;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use edgeweave_origin::Origin;
 
 use crate::build::{self, Profile};
 use crate::demo::node::Node;
-use crate::demo::origin::Distance;
 use crate::demo::visitors::{Told, Visitors};
 use crate::setup;
 use crate::workspace::Workspace;
@@ -124,7 +124,10 @@ fn origin_of(workspace: &Workspace, options: &Options) -> Result<String> {
         None => site::write(workspace)?,
     };
     let delay = Duration::from_millis(options.origin_delay_ms);
-    let address = origin::serve(folder, Distance { delay, bits_per_second: options.origin_rate_mbit * 1e6 })?;
+    let rate = options.origin_rate_mbit * 1e6;
+    let address = Origin { delay, bits_per_second: Some(rate), ..Origin::new(folder) }
+        .serve((Ipv4Addr::LOCALHOST, 0).into())
+        .context("cannot listen on 127.0.0.1 for the demo's origin")?;
     eprintln!(
         "✓ the origin answers {} ms late, at {} Mbit/s in all",
         options.origin_delay_ms, options.origin_rate_mbit

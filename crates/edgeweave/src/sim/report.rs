@@ -1,6 +1,6 @@
 //! `--report`: what came of a run as one page of HTML, with everything in it, to look at and to keep.
 //!
-//! `plot` has what all plots share; every other module draws one subject. Nothing is loaded from anywhere and there is no
+//! Each module draws one subject. Nothing is loaded from anywhere and there is no
 //! script: what a point of a plot stands for is its tooltip.
 
 mod baselines;
@@ -9,19 +9,16 @@ mod hot_spots;
 mod loads;
 mod map;
 mod over_time;
-mod plot;
-mod words;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use edgeweave_plot::STYLE;
 use edgeweave_sim::{Baseline, Outcome, Scenario};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::failure::Failure;
-
-const STYLE: &str = include_str!("report/style.css");
 
 /// A file that a report can be written to.
 pub(super) struct ReportFile {

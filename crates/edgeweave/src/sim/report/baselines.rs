@@ -3,7 +3,7 @@
 use edgeweave_sim::Baseline;
 use maud::{Markup, html};
 
-use super::words::{coloured_change, percent, time};
+use edgeweave_plot::words::{coloured_change, percent, time};
 
 /// The mesh among other ways to run the site.
 pub(super) fn baselines(rows: &[Baseline]) -> Markup {

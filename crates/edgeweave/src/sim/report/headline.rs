@@ -3,7 +3,7 @@
 use edgeweave_sim::{Outcome, Scenario};
 use maud::{Markup, html};
 
-use super::words::{change, coloured_change, count, percent, time};
+use edgeweave_plot::words::{change, coloured_change, count, percent, time};
 
 /// What was simulated.
 pub(super) fn header(scenario: &Scenario, outcome: &Outcome) -> Markup {

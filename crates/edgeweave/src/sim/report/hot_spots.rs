@@ -3,8 +3,8 @@
 use edgeweave_sim::{Detail, Outcome};
 use maud::{Markup, html};
 
-use super::plot::{ACROSS, Scale, UP, column, plot, tooltip};
-use super::words::{bytes, count, percent};
+use edgeweave_plot::plot::{ACROSS, Scale, UP, column, plot, tooltip};
+use edgeweave_plot::words::{bytes, count, percent};
 
 /// What visitors gave.
 pub(super) fn uploads(outcome: &Outcome) -> Markup {

@@ -6,8 +6,8 @@ use edgeweave_sim::{Arms, Histogram, Loads, Outcome};
 use maud::{Markup, html};
 
 use super::headline::ratio;
-use super::plot::{ACROSS, Entry, Scale, UP, legend, line, path_of, plot, px, tooltip};
-use super::words::{coloured_change, count, percent, round_time, time};
+use edgeweave_plot::plot::{ACROSS, Entry, Scale, UP, legend, line, path_of, plot, px, tooltip};
+use edgeweave_plot::words::{coloured_change, count, percent, round_time, time};
 
 /// How much of the values the axis leaves out at each end: single ones would make it much longer.
 const LEFT_OUT: f64 = 0.001;

@@ -3,8 +3,8 @@
 use edgeweave_sim::{CountryDetail, Detail};
 use maud::{Markup, html};
 
-use super::plot::{path_of, px};
-use super::words::{change, coloured_change, count, percent, time};
+use edgeweave_plot::plot::{path_of, px};
+use edgeweave_plot::words::{change, coloured_change, count, percent, time};
 
 /// Land on a grid of [`STEP`] degrees from the north-west: the rows are parallels, the first at [`NORTH`]. From Natural
 /// Earth's 1:110m land, which is in the public domain.

@@ -3,8 +3,8 @@
 use edgeweave_sim::{Detail, Outcome, Reading};
 use maud::{Markup, html};
 
-use super::plot::{ACROSS, Entry, Scale, UP, column, legend, line, plot, tooltip};
-use super::words::{bytes, count, percent};
+use edgeweave_plot::plot::{ACROSS, Entry, Scale, UP, column, legend, line, plot, tooltip};
+use edgeweave_plot::words::{bytes, count, percent};
 
 /// At most so many columns beside each other: longer runs have several hours in one.
 const COLUMNS: usize = 168;

@@ -8,7 +8,7 @@ const SECOND_MS: f64 = 1_000.0;
 const MINUS: &str = "\u{2212}";
 
 /// Whole numbers in groups of three.
-pub(super) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
@@ -16,12 +16,12 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// A share, as a percentage.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0).replace('-', MINUS)
 }
 
 /// A change, as a percentage with its sign.
-pub(super) fn change(share: f64) -> String {
+pub fn change(share: f64) -> String {
     if is_none(share) {
         return "0.0 %".into();
     }
@@ -34,7 +34,7 @@ fn is_none(share: f64) -> bool {
 }
 
 /// A change of a time: less of it is good.
-pub(super) fn coloured_change(share: f64) -> Markup {
+pub fn coloured_change(share: f64) -> Markup {
     let class = match share {
         share if is_none(share) => "quiet",
         share if share < 0.0 => "good",
@@ -44,7 +44,7 @@ pub(super) fn coloured_change(share: f64) -> Markup {
 }
 
 /// A time in milliseconds, or in seconds when it is long.
-pub(super) fn time(ms: f64) -> String {
+pub fn time(ms: f64) -> String {
     match ms {
         ms if ms < SECOND_MS => format!("{ms:.0} ms"),
         ms if ms < 10.0 * SECOND_MS => format!("{:.2} s", ms / SECOND_MS),
@@ -53,12 +53,12 @@ pub(super) fn time(ms: f64) -> String {
 }
 
 /// A round time in milliseconds, as short as it can be.
-pub(super) fn round_time(ms: f64) -> String {
+pub fn round_time(ms: f64) -> String {
     if ms < SECOND_MS { format!("{ms} ms") } else { format!("{} s", ms / SECOND_MS) }
 }
 
 /// Bytes, with three digits that mean something.
-pub(super) fn bytes(bytes: f64) -> String {
+pub fn bytes(bytes: f64) -> String {
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
     let mut value = bytes;
     let mut unit = 0;

@@ -12,9 +12,10 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 26.0;
 
-/// The left and right, and the bottom and top of the plotted area.
-pub(super) const ACROSS: (f64, f64) = (LEFT, WIDTH - RIGHT);
-pub(super) const UP: (f64, f64) = (HEIGHT - BOTTOM, TOP);
+/// The left and right of the plotted area.
+pub const ACROSS: (f64, f64) = (LEFT, WIDTH - RIGHT);
+/// The bottom and top of the plotted area.
+pub const UP: (f64, f64) = (HEIGHT - BOTTOM, TOP);
 
 /// Labels on the axis of values, about.
 const TICKS: f64 = 5.0;
@@ -23,13 +24,13 @@ const TICKS: f64 = 5.0;
 const GAP: f64 = 6.0;
 
 /// A number as SVG wants it, to a tenth of a pixel.
-pub(super) fn px(number: f64) -> String {
+pub fn px(number: f64) -> String {
     format!("{number:.1}")
 }
 
 /// From values to places.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub struct Scale {
     from: f64,
     to: f64,
     places: (f64, f64),
@@ -39,31 +40,32 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    pub(super) fn linear(from: f64, to: f64, places: (f64, f64)) -> Self {
+    /// A scale on which equal differences are equally long.
+    pub fn linear(from: f64, to: f64, places: (f64, f64)) -> Self {
         // An empty range would be a division by zero.
         let to = if to > from { to } else { from + 1.0 };
         Self { from, to, places, is_log: false, step: None }
     }
 
     /// Of values greater than zero.
-    pub(super) fn log(from: f64, to: f64, places: (f64, f64)) -> Self {
+    pub fn log(from: f64, to: f64, places: (f64, f64)) -> Self {
         Self { is_log: true, ..Self::linear(from.log10(), to.log10(), places) }
     }
 
     /// Labels the multiples of `step`.
-    pub(super) fn every(self, step: f64) -> Self {
+    pub fn every(self, step: f64) -> Self {
         Self { step: Some(step), ..self }
     }
 
     /// Where a value is; what is beyond an end is at it.
-    pub(super) fn at(&self, value: f64) -> f64 {
+    pub fn at(&self, value: f64) -> f64 {
         let value = if self.is_log { value.log10() } else { value };
         let share = ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0);
         self.places.0 + share * (self.places.1 - self.places.0)
     }
 
     /// Round values to label: multiples of a round step, or round digits times powers of ten on a logarithmic scale.
-    pub(super) fn ticks(&self) -> Vec<f64> {
+    pub fn ticks(&self) -> Vec<f64> {
         if self.is_log {
             let decades = self.from.floor() as i32..=self.to.ceil() as i32;
             let digits = round_digits(self.to - self.from);
@@ -95,7 +97,7 @@ fn round_step(step: f64) -> f64 {
 }
 
 /// A plot with horizontal rules at labelled values.
-pub(super) fn plot(
+pub fn plot(
     what: &str,
     (x, x_label): (Scale, &dyn Fn(f64) -> String),
     (y, y_label): (Scale, &dyn Fn(f64) -> String),
@@ -122,7 +124,7 @@ fn rule(from: (f64, f64), to: (f64, f64)) -> Markup {
 }
 
 /// The path through points.
-pub(super) fn path_of(points: impl Iterator<Item = (f64, f64)>) -> String {
+pub fn path_of(points: impl Iterator<Item = (f64, f64)>) -> String {
     let parts = points
         .enumerate()
         .map(|(number, (x, y))| format!("{}{} {}", if number == 0 { 'M' } else { 'L' }, px(x), px(y)));
@@ -130,13 +132,13 @@ pub(super) fn path_of(points: impl Iterator<Item = (f64, f64)>) -> String {
 }
 
 /// A line through points in one of the style's colours.
-pub(super) fn line(colour: &str, is_dashed: bool, points: impl Iterator<Item = (f64, f64)>) -> Markup {
+pub fn line(colour: &str, is_dashed: bool, points: impl Iterator<Item = (f64, f64)>) -> Markup {
     let class = if is_dashed { "line dashed" } else { "line" };
     html! { path class=(class) stroke=(format!("var(--{colour})")) d=(path_of(points)) {} }
 }
 
 /// A filled column between two values of the bottom scale and two of the side's.
-pub(super) fn column(colour: &str, (left, right): (f64, f64), (bottom, top): (f64, f64)) -> Markup {
+pub fn column(colour: &str, (left, right): (f64, f64), (bottom, top): (f64, f64)) -> Markup {
     html! {
         rect fill=(format!("var(--{colour})")) x=(px(left)) y=(px(top))
             width=(px((right - left).max(0.0))) height=(px((bottom - top).max(0.0))) {}
@@ -144,7 +146,7 @@ pub(super) fn column(colour: &str, (left, right): (f64, f64), (bottom, top): (f6
 }
 
 /// An invisible column over all of the plot's height that tells what is there.
-pub(super) fn tooltip((left, right): (f64, f64), text: &str) -> Markup {
+pub fn tooltip((left, right): (f64, f64), text: &str) -> Markup {
     html! {
         rect class="hover" x=(px(left)) y=(px(UP.1)) width=(px(right - left)) height=(px(UP.0 - UP.1)) {
             title { (text) }
@@ -153,23 +155,29 @@ pub(super) fn tooltip((left, right): (f64, f64), text: &str) -> Markup {
 }
 
 /// What a legend says of a colour.
-pub(super) struct Entry {
-    pub(super) colour: &'static str,
-    pub(super) is_dashed: bool,
-    pub(super) says: &'static str,
+pub struct Entry {
+    /// Of the style's colours.
+    pub colour: &'static str,
+    /// Whether it is a line and no area.
+    pub is_dashed: bool,
+    /// What it stands for.
+    pub says: &'static str,
 }
 
 impl Entry {
-    pub(super) const fn new(colour: &'static str, says: &'static str) -> Self {
+    /// An area of a colour.
+    pub const fn new(colour: &'static str, says: &'static str) -> Self {
         Self { colour, is_dashed: false, says }
     }
 
-    pub(super) const fn dashed(colour: &'static str, says: &'static str) -> Self {
+    /// A dashed line of a colour.
+    pub const fn dashed(colour: &'static str, says: &'static str) -> Self {
         Self { colour, is_dashed: true, says }
     }
 }
 
-pub(super) fn legend(entries: &[Entry]) -> Markup {
+/// What the colours of a plot stand for.
+pub fn legend(entries: &[Entry]) -> Markup {
     html! {
         ul class="legend" {
             @for Entry { colour, is_dashed, says } in entries {

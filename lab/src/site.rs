@@ -1,0 +1,148 @@
+//! What the site is made of, as a browser found it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use edgeweave_sim::{AssetKind, Caching, GivenAsset, GivenPage, GivenSite};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A site.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Site {
+    /// The front page first.
+    pub(crate) pages: Vec<Page>,
+    pub(crate) assets: Vec<Asset>,
+}
+
+/// A page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Page {
+    pub(crate) url: String,
+    /// As it is sent.
+    pub(crate) html_bytes: u64,
+    /// The URLs of what it loads, in the order in which it does.
+    pub(crate) assets: Vec<String>,
+    /// The URLs of pages that it leads to, in their order.
+    pub(crate) links: Vec<String>,
+}
+
+/// Something that pages load.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Asset {
+    pub(crate) url: String,
+    /// What loads it: `img`, `link`, `script`, `css` and so on.
+    pub(crate) kind: String,
+    /// Its media type.
+    #[serde(rename = "type")]
+    pub(crate) media_type: String,
+    pub(crate) bytes: u64,
+    /// Its `Cache-Control`.
+    pub(crate) caching: String,
+    /// Whether pages are not drawn before it is there.
+    pub(crate) render_blocking: bool,
+}
+
+impl Site {
+    /// The site as scenarios have it. Of a page's links, the first few are those that are followed.
+    pub(crate) fn given(&self, links_per_page: usize) -> GivenSite {
+        let pages: BTreeMap<&str, usize> =
+            self.pages.iter().enumerate().map(|(index, page)| (page.url.as_str(), index)).collect();
+        let assets: BTreeMap<&str, u32> =
+            (0..).zip(&self.assets).map(|(index, asset)| (asset.url.as_str(), index)).collect();
+        let page = |(number, page): (usize, &Page)| {
+            let mut once = BTreeSet::new();
+            let loaded = page.assets.iter().filter_map(|url| assets.get(url.as_str()).copied());
+            let links = page.links.iter().filter_map(|url| pages.get(url.as_str()).copied());
+            GivenPage {
+                url: path(&page.url),
+                html_bytes: page.html_bytes.try_into().unwrap_or(u32::MAX),
+                think_ms: 0.0,
+                assets: loaded.filter(|asset| once.insert(*asset)).collect(),
+                links: links.filter(|link| *link != number).take(links_per_page).collect(),
+            }
+        };
+        let asset = |asset: &Asset| GivenAsset {
+            url: path(&asset.url),
+            kind: kind(&asset.media_type),
+            bytes: asset.bytes.try_into().unwrap_or(u32::MAX),
+            caching: caching(&asset.caching),
+            changes_every_s: None,
+            render_blocking: asset.render_blocking,
+        };
+        GivenSite {
+            pages: self.pages.iter().enumerate().map(page).collect(),
+            assets: self.assets.iter().map(asset).collect(),
+        }
+    }
+}
+
+/// The path and the query.
+fn path(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| url.to_owned(), |url| url[url::Position::BeforePath..].to_owned())
+}
+
+fn kind(media_type: &str) -> AssetKind {
+    match media_type.split([';', '/']).collect::<Vec<_>>().as_slice() {
+        ["text", "css", ..] => AssetKind::Style,
+        [_, name, ..] if name.contains("javascript") || *name == "wasm" || *name == "json" => {
+            AssetKind::Script
+        }
+        ["font", ..] => AssetKind::Font,
+        ["video" | "audio", ..] => AssetKind::Media,
+        _ => AssetKind::Picture,
+    }
+}
+
+/// What a `Cache-Control` comes to for the simulator: the product itself reads the whole header.
+fn caching(header: &str) -> Caching {
+    let says = |word: &str| header.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
+    let seconds = header.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok());
+    match seconds {
+        _ if says("no-store") => Caching::NoStore,
+        _ if says("private") => Caching::Private,
+        _ if says("immutable") => Caching::Immutable,
+        Some(seconds) => Caching::MaxAge { seconds },
+        None if says("no-cache") => Caching::MaxAge { seconds: 0 },
+        None => Caching::Unsaid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_given_by_places_in_lists() {
+        let page = |url: &str, links: &[&str]| Page {
+            url: format!("http://o{url}"),
+            html_bytes: 7,
+            assets: vec!["http://o/a.png?v=1".into(), "http://o/a.png?v=1".into(), "http://o/lost".into()],
+            links: links.iter().map(|link| format!("http://o{link}")).collect(),
+        };
+        let asset = Asset {
+            url: "http://o/a.png?v=1".into(),
+            kind: "img".into(),
+            media_type: "image/png".into(),
+            bytes: 9,
+            caching: "public, max-age=60".into(),
+            render_blocking: false,
+        };
+        let pages = vec![page("/", &["/", "/x", "/b"]), page("/b", &["/"])];
+        let given = Site { pages, assets: vec![asset] }.given(16);
+        assert_eq!(given.pages[0].links, [1]);
+        assert_eq!(given.pages[1].assets, [0]);
+        let asset = &given.assets[0];
+        assert_eq!((asset.url.as_str(), asset.kind), ("/a.png?v=1", AssetKind::Picture));
+        assert_eq!(asset.caching, Caching::MaxAge { seconds: 60 });
+    }
+
+    #[test]
+    fn what_caches_may_do_is_read_from_the_header() {
+        assert_eq!(caching("max-age=9, immutable"), Caching::Immutable);
+        assert_eq!(caching("no-store, max-age=9"), Caching::NoStore);
+        assert_eq!(caching("no-cache"), Caching::MaxAge { seconds: 0 });
+        assert_eq!(caching(""), Caching::Unsaid);
+        assert_eq!(kind("text/javascript; charset=utf-8"), AssetKind::Script);
+        assert_eq!(kind("font/woff2"), AssetKind::Font);
+    }
+}

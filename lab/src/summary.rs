@@ -1,0 +1,265 @@
+//! The run in figures, as `--json` prints it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::figures::{self, Arms, Loads, Sent};
+use crate::simulation::Simulated;
+use crate::told::{CostTold, Sources, Truths};
+use crate::visits::{View, Visited};
+
+/// The reason with which a client says that its visitor was drawn to be left alone.
+const HOLDOUT: &str = "holdout";
+
+/// Everything that is printed. docs/lab.md says how each figure comes about.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) holdout: Loads,
+    pub(crate) mesh: Loads,
+    pub(crate) change_mean: f64,
+    pub(crate) ci95: [f64; 2],
+    pub(crate) first_visit: Arms<Loads>,
+    /// Of visitors, not of page views.
+    pub(crate) visitors: Arms<usize>,
+    /// Visitors who were in one arm at first and in the other later, and are in both numbers.
+    pub(crate) switched: usize,
+    pub(crate) offload: f64,
+    pub(crate) bytes: Sources,
+    /// What the node fetched, which `offload` does not count.
+    pub(crate) node_bytes: u64,
+    pub(crate) bodies_compared: usize,
+    pub(crate) mismatched: usize,
+    pub(crate) errors: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) error_texts: Vec<String>,
+    /// Visits that were not finished.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failures: Vec<String>,
+    /// Page views of visitors whose clients never said which arm they were in.
+    pub(crate) unassigned: usize,
+    pub(crate) cost: Option<Cost>,
+    /// What the simulator says of the same scenario.
+    pub(crate) sim: Option<Simulated>,
+}
+
+/// What the client adds to a page that it cannot help.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Cost {
+    /// Time of the main thread, in milliseconds.
+    pub(crate) main_thread_ms: f64,
+    /// Of that, in scripts.
+    pub(crate) script_ms: f64,
+    /// Of its tasks, what is beyond 50 ms each.
+    pub(crate) total_blocking_ms: f64,
+    pub(crate) layout_shift: f64,
+    /// Requests of the client's that hold up drawing.
+    pub(crate) render_blocking_requests: u32,
+}
+
+impl Cost {
+    fn of(told: &CostTold) -> Self {
+        let median = |plain: bool, of: fn(&crate::told::CostLoad) -> f64| {
+            let mut values: Vec<f64> = told.loads.iter().filter(|load| load.plain == plain).map(of).collect();
+            values.sort_by(f64::total_cmp);
+            figures::quantile(&values, 0.5)
+        };
+        let added = |of| median(false, of) - median(true, of);
+        Self {
+            main_thread_ms: added(|load| load.main_thread_ms),
+            script_ms: added(|load| load.script_ms),
+            total_blocking_ms: added(|load| load.blocked_ms),
+            layout_shift: added(|load| load.layout_shift),
+            render_blocking_requests: told.loads.iter().map(|load| load.render_blocking).max().unwrap_or(0),
+        }
+    }
+}
+
+/// The arm that a person is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arm {
+    Holdout,
+    Mesh,
+}
+
+/// Page views by visit and place in it.
+pub(crate) type ByView<T> = BTreeMap<(usize, usize), T>;
+
+/// Which arm each page view is in, as its client says. A page that was left before the client could say is in the arm that the
+/// client names on another page of the same visit.
+pub(crate) fn arms(views: &[View]) -> ByView<Arm> {
+    let said = |view: &View| match view.told.off.as_deref() {
+        Some(HOLDOUT) => Some(Arm::Holdout),
+        None if view.told.connected => Some(Arm::Mesh),
+        _ => None,
+    };
+    let of_visit: BTreeMap<usize, Arm> =
+        views.iter().filter_map(|view| Some((view.told.visit, said(view)?))).collect();
+    let arm = |view: &View| said(view).or_else(|| of_visit.get(&view.told.visit).copied());
+    views.iter().filter_map(|view| Some((view.key(), arm(view)?))).collect()
+}
+
+impl Summary {
+    pub(crate) fn of(visited: &Visited, truths: &Truths, cost: Option<&CostTold>) -> Self {
+        let arms = arms(&visited.views);
+        let in_arm = |arm: Arm| {
+            let arms = &arms;
+            visited.views.iter().filter(move |view| arms.get(&view.key()) == Some(&arm))
+        };
+        let loads = |arm, first_only: bool| {
+            Loads::of(
+                in_arm(arm).filter(|view| !first_only || view.position == 0).map(|view| view.told.load_ms),
+            )
+        };
+        let by_visitor = |arm| {
+            let mut times: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+            in_arm(arm).for_each(|view| times.entry(view.person).or_default().push(view.told.load_ms));
+            times.into_values().collect::<Vec<_>>()
+        };
+        let people = |arm| in_arm(arm).map(|view| view.person).collect::<BTreeSet<_>>();
+        let in_both = people(Arm::Holdout).intersection(&people(Arm::Mesh)).count();
+        let sent = |arm| {
+            let controlled = in_arm(arm).filter(|view| view.told.controlled);
+            controlled.map(|view| Sent { position: view.position, bytes: view.from_origin }).collect()
+        };
+        let both = Arms { holdout: loads(Arm::Holdout, false), mesh: loads(Arm::Mesh, false) };
+        let times = Arms { holdout: by_visitor(Arm::Holdout), mesh: by_visitor(Arm::Mesh) };
+
+        let controlled = in_arm(Arm::Mesh).filter(|view| view.told.controlled);
+        let mut bytes = controlled.fold(Sources::default(), |sum, view| sum.plus(view.told.bytes));
+        bytes.origin = in_arm(Arm::Mesh).map(|view| view.from_origin + view.documents).sum();
+
+        let compared: Vec<_> = in_arm(Arm::Mesh)
+            .flat_map(|view| &view.told.bodies)
+            .filter_map(|body| Some(truths.get(&body.url)? == &body.sha256))
+            .collect();
+        let usual: BTreeSet<String> =
+            in_arm(Arm::Holdout).flat_map(|view| &view.told.errors).map(|error| alike(error)).collect();
+        let errors: Vec<&String> = in_arm(Arm::Mesh)
+            .flat_map(|view| &view.told.errors)
+            .filter(|error| !usual.contains(&alike(error)))
+            .collect();
+        Self {
+            holdout: both.holdout,
+            mesh: both.mesh,
+            change_mean: figures::change(&both),
+            ci95: figures::interval(&times),
+            first_visit: Arms { holdout: loads(Arm::Holdout, true), mesh: loads(Arm::Mesh, true) },
+            visitors: Arms { holdout: times.holdout.len(), mesh: times.mesh.len() },
+            switched: in_both,
+            offload: figures::offload(&Arms { holdout: sent(Arm::Holdout), mesh: sent(Arm::Mesh) }),
+            bytes,
+            node_bytes: visited.node_bytes,
+            bodies_compared: compared.len(),
+            mismatched: compared.iter().filter(|same| !**same).count(),
+            errors: errors.len(),
+            error_texts: errors
+                .iter()
+                .map(|error| (*error).clone())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            failures: visited.failures.clone(),
+            unassigned: visited.views.iter().filter(|view| !arms.contains_key(&view.key())).count(),
+            cost: cost.map(Cost::of),
+            sim: None,
+        }
+    }
+}
+
+/// An error's text without numbers, which differ from time to time.
+fn alike(error: &str) -> String {
+    error.chars().filter(|character| !character.is_ascii_digit()).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::told::{Body, Resource, ViewTold};
+
+    fn view(person: usize, position: usize, off: Option<&str>, load_ms: f64) -> View {
+        let resource = Resource {
+            url: "http://o/a.png".into(),
+            kind: "img".into(),
+            start_ms: 10.0,
+            first_byte_ms: 20.0,
+            end_ms: 30.0,
+            bytes: 1000,
+            transferred: 1300,
+        };
+        let told = ViewTold {
+            visit: person,
+            index: position,
+            url: "http://o/".into(),
+            began_ms: 1e12 + load_ms,
+            load_ms,
+            first_byte_ms: 5.0,
+            controlled: position > 0,
+            off: off.map(String::from),
+            connected: off.is_none(),
+            neighbours: 1,
+            uploaded: 0,
+            replicated: 0,
+            bytes: Sources { cache: 10, peers: 20, supernode: 30, origin: 40 },
+            requests: Sources::default(),
+            resources: vec![resource],
+            errors: vec![format!("lost {position}")],
+            bodies: vec![Body { url: "http://o/a.png".into(), sha256: "right".into() }],
+        };
+        View { person, position, told, from_origin: 500, documents: 50 }
+    }
+
+    /// Two visitors in the holdout and two with the mesh, with two page views each.
+    pub(crate) fn visited() -> Visited {
+        let people =
+            [(0, Some(HOLDOUT), 400.0), (1, None, 200.0), (2, Some(HOLDOUT), 600.0), (3, None, 300.0)];
+        let views = people.into_iter().flat_map(|(person, off, load_ms)| {
+            [view(person, 0, off, load_ms), view(person, 1, off, load_ms / 2.0)]
+        });
+        Visited { views: views.collect(), ..Visited::default() }
+    }
+
+    #[test]
+    fn arms_are_compared() {
+        let truths = [("http://o/a.png".to_owned(), "right".to_owned())].into();
+        let summary = Summary::of(&visited(), &truths, None);
+        assert_eq!((summary.holdout.n, summary.mesh.n), (4, 4));
+        assert_eq!((summary.holdout.mean_ms, summary.mesh.mean_ms), (375.0, 187.5));
+        assert_eq!(summary.change_mean, -0.5);
+        assert_eq!(summary.first_visit.mesh.mean_ms, 250.0);
+        assert_eq!(summary.bytes, Sources { cache: 20, peers: 40, supernode: 60, origin: 2200 });
+        assert_eq!((summary.bodies_compared, summary.mismatched), (4, 0));
+        assert_eq!(summary.errors, 0, "the holdout has them, too");
+    }
+
+    #[test]
+    fn who_changes_arms_counts_in_both() {
+        let mut visited = visited();
+        visited.views[1].told.off = None;
+        visited.views[1].told.connected = true;
+        let summary = Summary::of(&visited, &Truths::new(), None);
+        assert_eq!((summary.holdout.n, summary.mesh.n, summary.switched), (3, 5, 1));
+        assert_eq!(summary.visitors, Arms { holdout: 2, mesh: 3 });
+    }
+
+    #[test]
+    fn what_only_the_mesh_has_is_an_error() {
+        let mut visited = visited();
+        visited.views[2].told.errors.push("broken".into());
+        visited.views[3].told.bodies[0].sha256 = "wrong".into();
+        let truths = [("http://o/a.png".to_owned(), "right".to_owned())].into();
+        let summary = Summary::of(&visited, &truths, None);
+        assert_eq!((summary.errors, summary.mismatched), (1, 1));
+        assert_eq!(summary.error_texts, ["broken"]);
+    }
+
+    #[test]
+    fn who_left_before_the_client_was_there_is_in_the_arm_that_another_page_says() {
+        let mut visited = visited();
+        visited.views[2].told.connected = false;
+        visited.views[6].told.connected = false;
+        visited.views[7].told.connected = false;
+        let summary = Summary::of(&visited, &Truths::new(), None);
+        assert_eq!((summary.mesh.n, summary.unassigned), (2, 2));
+    }
+}

@@ -1,0 +1,405 @@
+// The lab's visitors: `node visitors.mjs '{"origin":…}'`, driven by JSON lines on standard input, which it answers with
+// JSON lines on standard output.
+//
+//   {"crawl":{…}}  → {"crawled":{…}}: what pages the site has, what they load and where they lead
+//   {"copy":{…}}   → {"copied":[…]}: what a site on the Internet answered, kept in a folder
+//   {"visit":{…}}  → {"view":{…}} for each page, then {"left":{…}}, or {"failed":{…}} and {"left":{…}}
+//   {"cost":{…}}   → {"cost":{…}}: what the client adds to a page that it cannot help
+//
+// Everything that is read from a page is read after the visitor has looked at it, so that no load is disturbed. All
+// browsers close when standard input ends.
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const options = JSON.parse(process.argv[2]);
+const { chromium } = createRequire(options.client)("playwright-core");
+
+/** Milliseconds that a page may take to load. */
+const LOAD_TIMEOUT_MS = 60_000;
+/** Milliseconds for which a client that has not said which arm it is in is waited for. */
+const ARM_TIMEOUT_MS = 5_000;
+/** How often something that is waited for is looked at, in milliseconds. */
+const POLL_MS = 100;
+/** Milliseconds for which a page is looked at after it has loaded, at least. */
+const LOOK_LEAST_MS = 1_000;
+/** How often a reader scrolls while looking at a page. */
+const SCROLLS = 3;
+/** Bodies of a page that are compared with the origin's. More would keep the machine from the next pages. */
+const BODIES_OF_A_PAGE = 3;
+/** Milliseconds after the load event of a page after which a client that cannot help it has done what it does. */
+const COST_AFTER_MS = 4_000;
+const VIEWPORT = { width: 1280, height: 900 };
+
+const FLAGS = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // By default the HTTP cache, and the largest entry it takes, are as large as the disk has room.
+  "--disk-cache-size=1073741824",
+  // Service workers need a secure context, and nobody has certificates for made-up addresses.
+  `--unsafely-treat-insecure-origin-as-secure=${options.secure.join(",")}`,
+];
+
+const contexts = new Set();
+let closing = false;
+/** Which bodies of a page are compared: others on each. */
+let turn = 0;
+
+process.on("SIGTERM", close);
+process.on("SIGINT", close);
+const commands = createInterface({ input: process.stdin });
+commands.on("close", close);
+commands.on("line", (line) => {
+  const command = JSON.parse(line);
+  if (command.crawl) answer("crawled", crawl(command.crawl));
+  if (command.copy) answer("copied", copy(command.copy));
+  if (command.visit) visit(command.visit);
+  if (command.cost) answer("cost", cost(command.cost));
+});
+
+/** Tells the one who started us. */
+function say(line) {
+  if (!closing) process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+async function answer(name, work) {
+  try {
+    say({ [name]: await work });
+  } catch (error) {
+    say({ broken: text(error) });
+  }
+}
+
+function text(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function wait(ms) {
+  return new Promise((over) => setTimeout(over, ms));
+}
+
+/** Opens a browser with a profile. */
+async function open({ profile, chromium: executablePath }, more = {}) {
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    // Chromium's sandbox does not start for root, which namespaces need.
+    chromiumSandbox: false,
+    args: FLAGS,
+    viewport: VIEWPORT,
+    ...more,
+  });
+  contexts.add(context);
+  return context;
+}
+
+async function shut(context) {
+  contexts.delete(context);
+  await context?.close().catch(() => {});
+}
+
+// ---- visits
+
+/** One visit of one visitor. */
+async function visit(order) {
+  const { id } = order;
+  let context;
+  let index = 0;
+  try {
+    context = await open(order);
+    // A worker that takes over in the middle of a page has not controlled it.
+    await context.addInitScript(() => {
+      globalThis.controlledFromTheStart = navigator.serviceWorker?.controller != null;
+    });
+    const visitor = { id, context, page: context.pages()[0] ?? (await context.newPage()), base: undefined, from: undefined };
+    for (; index < order.views.length && !closing; index += 1) await look(visitor, index, order.views[index]);
+  } catch (error) {
+    say({ failed: { visit: id, index, error: text(error) } });
+  }
+  await shut(context);
+  say({ left: { visit: id } });
+}
+
+/** Looks at one page, and says what came of it. */
+async function look(visitor, index, { url, dwell_ms, tab }) {
+  if (tab === "new") {
+    // The tab before stays open and goes on leading: its figures go on, too.
+    visitor.base = await statsOf(visitor.page);
+    visitor.page = await visitor.context.newPage();
+    visitor.isSecond = true;
+  } else if (!visitor.isSecond) {
+    // The only tab of the site leads, and what it counts begins with each page.
+    visitor.base = undefined;
+  }
+  const { page } = visitor;
+  const responses = [];
+  const errors = [];
+  const listeners = {
+    response: (response) => responses.push(response),
+    pageerror: (error) => errors.push(error.message),
+    console: (message) => {
+      if (message.type() === "error") errors.push(`${message.text()} (${message.location().url})`);
+    },
+  };
+  for (const [name, listener] of Object.entries(listeners)) page.on(name, listener);
+
+  const asked = Date.now();
+  await go(page, url, visitor.from);
+  visitor.from = url;
+  const looks = Math.max(LOOK_LEAST_MS, dwell_ms - (Date.now() - asked));
+  for (let step = 1; step <= SCROLLS && !closing; step += 1) {
+    await wait(looks / SCROLLS);
+    await page.evaluate((part) => scrollTo({ top: document.body.scrollHeight * part }), step / SCROLLS);
+  }
+  const stats = await armKnown(page);
+  const timing = await page.evaluate(timingOf);
+  const bodies = await bodiesOf(responses);
+  for (const [name, listener] of Object.entries(listeners)) page.off(name, listener);
+  say({
+    view: {
+      visit: visitor.id,
+      index,
+      url,
+      ended_ms: Date.now(),
+      ...timing,
+      off: stats?.off ?? null,
+      connected: stats?.connected ?? false,
+      neighbours: stats?.neighbours ?? 0,
+      replicated: stats?.replicated ?? 0,
+      uploaded: (stats?.uploaded ?? 0) - (visitor.base?.uploaded ?? 0),
+      bytes: difference(stats?.bytes, visitor.base?.bytes),
+      requests: difference(stats?.requests, visitor.base?.requests),
+      errors,
+      bodies,
+    },
+  });
+  if (visitor.isSecond) visitor.base = stats;
+}
+
+/** Goes to a page: by a link, where there is one. */
+async function go(page, url, from) {
+  const loaded = page.waitForEvent("load", { timeout: LOAD_TIMEOUT_MS });
+  // It may have failed before anybody waits for it.
+  loaded.catch(() => {});
+  const followed = await page.evaluate((url) => {
+    const link = [...document.links].find((link) => link.href.split("#")[0] === url);
+    if (!link) return false;
+    link.removeAttribute("target");
+    // Other handlers of the page may open something else instead.
+    location.href = url;
+    return true;
+  }, url);
+  if (followed) await loaded;
+  else await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS, ...(from && { referer: from }) });
+}
+
+function statsOf(page) {
+  return page.evaluate(() => globalThis.edgeweave?.stats());
+}
+
+/** The client's figures, once it says which arm it is in. */
+async function armKnown(page) {
+  for (const end = Date.now() + ARM_TIMEOUT_MS; ; await wait(POLL_MS)) {
+    const stats = await statsOf(page);
+    // An engine that has not begun says that it is disabled.
+    const isKnown = stats?.connected || (stats?.off && stats.off !== "disabled");
+    if (isKnown || Date.now() > end || closing) return stats;
+  }
+}
+
+function difference(now = {}, before = {}) {
+  const of = (name) => Math.max(0, (now[name] ?? 0) - (before[name] ?? 0));
+  return { cache: of("cache"), peers: of("peers"), supernode: of("supernode"), origin: of("origin") };
+}
+
+/** What the browser measured of a page. Runs in the page. */
+function timingOf() {
+  const navigation = performance.getEntriesByType("navigation")[0];
+  return {
+    began_ms: performance.timeOrigin,
+    load_ms: navigation.loadEventEnd,
+    first_byte_ms: navigation.responseStart,
+    controlled: globalThis.controlledFromTheStart === true,
+    resources: performance.getEntriesByType("resource").map((entry) => ({
+      url: entry.name,
+      kind: entry.initiatorType,
+      start_ms: entry.startTime,
+      first_byte_ms: entry.responseStart,
+      end_ms: entry.responseEnd,
+      bytes: entry.decodedBodySize,
+      transferred: entry.transferSize,
+      worker: entry.workerStart > 0,
+    })),
+  };
+}
+
+/** Digests of some bodies, as the page got them: the browser keeps them for its inspector, nothing is asked for again. */
+async function bodiesOf(responses) {
+  const assets = responses.filter(
+    (response) =>
+      response.url().startsWith(options.origin) &&
+      response.status() === 200 &&
+      response.request().method() === "GET" &&
+      response.request().resourceType() !== "document",
+  );
+  const chosen = new Set();
+  for (let count = 0; count < Math.min(BODIES_OF_A_PAGE, assets.length); count += 1) chosen.add(assets[turn++ % assets.length]);
+  const bodies = [];
+  for (const response of chosen) {
+    // A body that the browser no longer has cannot be compared.
+    const body = await response.body().catch(() => undefined);
+    if (body) bodies.push({ url: response.url(), sha256: createHash("sha256").update(body).digest("hex") });
+  }
+  return bodies;
+}
+
+// ---- the site
+
+/** Looks at pages as the origin has them, without the snippet. */
+async function crawl({ pages: most, from, ...browser }) {
+  const context = await open(browser, { extraHTTPHeaders: { [options.plain]: "1" } });
+  const pages = [];
+  const assets = new Map();
+  await walk(context, from, most, async (url, page, responses) => {
+    const found = await page.evaluate(crawlOf);
+    for (const { url, kind, bytes, render_blocking } of found.assets) {
+      if (bytes === 0 || assets.has(url)) continue;
+      const headers = responses.get(url)?.headers() ?? {};
+      const [type, caching] = [headers["content-type"] ?? "", headers["cache-control"] ?? ""];
+      assets.set(url, { url, kind, type, bytes, render_blocking, caching });
+    }
+    const loaded = found.assets.filter(({ bytes }) => bytes > 0).map(({ url }) => url);
+    pages.push({ url, html_bytes: found.html_bytes, assets: loaded, links: found.links });
+  });
+  await shut(context);
+  const known = new Set(pages.map(({ url }) => url));
+  for (const page of pages) page.links = page.links.filter((link) => link !== page.url && known.has(link));
+  return { pages, assets: [...assets.values()] };
+}
+
+/** Keeps what pages of a site on the Internet, and what they load, answered. Absolute links to the site become relative. */
+async function copy({ pages: most, from, folder, ...browser }) {
+  const context = await open(browser);
+  const copied = new Map();
+  await walk(context, from, most, async (_url, _page, responses) => {
+    for (const response of responses.values()) {
+      const path = decodeURIComponent(new URL(response.url()).pathname);
+      if (copied.has(path)) continue;
+      const body = await response.body().catch(() => undefined);
+      if (!body) continue;
+      const headers = response.headers();
+      const type = headers["content-type"] ?? "application/octet-stream";
+      const isText = /^text\/|javascript|json|svg/.test(type);
+      const file = String(copied.size);
+      await writeFile(join(folder, file), isText ? body.toString().replaceAll(options.origin, "/") : body);
+      copied.set(path, { path, file, type, caching: headers["cache-control"] ?? null });
+    }
+  });
+  await shut(context);
+  return [...copied.values()];
+}
+
+/** Goes through a site's pages, breadth first, and has `seen` look at each, with what the site answered for it. */
+async function walk(context, from, most, seen) {
+  const page = context.pages()[0] ?? (await context.newPage());
+  const queue = [from];
+  const known = new Set(queue);
+  let count = 0;
+  while (queue.length > 0 && count < most && !closing) {
+    const url = queue.shift();
+    const responses = new Map();
+    const remember = (response) => {
+      const isMeant = response.request().method() === "GET" && response.status() === 200;
+      if (isMeant && response.url().startsWith(options.origin)) responses.set(response.url(), response);
+    };
+    page.on("response", remember);
+    const response = await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
+    // What is loaded lazily is loaded when it is scrolled to.
+    await page.evaluate(() => scrollTo({ top: document.body.scrollHeight }));
+    await wait(POLL_MS);
+    page.off("response", remember);
+    if (!response?.ok() || !(response.headers()["content-type"] ?? "").startsWith("text/html")) continue;
+    count += 1;
+    await seen(url, page, responses);
+    const links = await page.evaluate(() => [...document.links].map((link) => link.href.split("#")[0]));
+    for (const link of links) {
+      // A document by its name: others are not worth finding out.
+      const isDocument = link.startsWith(options.origin) && /(\/|\.x?html?|\/[^./]+)$/.test(new URL(link).pathname);
+      if (!isDocument || known.has(link)) continue;
+      known.add(link);
+      queue.push(link);
+    }
+  }
+}
+
+/** What a page is made of, and where it leads. Runs in the page. */
+function crawlOf() {
+  const links = [...document.links].map((link) => link.href.split("#")[0]);
+  return {
+    html_bytes: performance.getEntriesByType("navigation")[0].decodedBodySize,
+    links: [...new Set(links)],
+    assets: performance
+      .getEntriesByType("resource")
+      .filter(({ name, initiatorType }) => name.startsWith(location.origin) && initiatorType !== "iframe")
+      .map((entry) => ({
+        url: entry.name.split("#")[0],
+        kind: entry.initiatorType,
+        bytes: entry.decodedBodySize,
+        render_blocking: entry.renderBlockingStatus === "blocking",
+      })),
+  };
+}
+
+// ---- the client's cost
+
+/** Loads a page with and without the client, each time with a new profile, and says what the main thread did. */
+async function cost({ profiles, url, ...browser }) {
+  const loads = [];
+  for (const [round, profile] of profiles.entries()) {
+    // Neither arm is always the one that finds the machine warm.
+    const plain = round % 2 === 0;
+    const context = await open({ ...browser, profile }, plain ? { extraHTTPHeaders: { [options.plain]: "1" } } : {});
+    const page = context.pages()[0] ?? (await context.newPage());
+    await page.addInitScript(() => {
+      globalThis.shifted = 0;
+      globalThis.blockedMs = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) globalThis.shifted += entry.value;
+      }).observe({ type: "layout-shift", buffered: true });
+      new PerformanceObserver((list) => {
+        // As Lighthouse counts blocking: what of a task is beyond 50 ms.
+        for (const entry of list.getEntries()) globalThis.blockedMs += Math.max(0, entry.duration - 50);
+      }).observe({ type: "longtask", buffered: true });
+    });
+    const session = await context.newCDPSession(page);
+    // Processor time of the thread: what else the machine does is not the client's doing.
+    await session.send("Performance.enable", { timeDomain: "threadTicks" });
+    await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
+    await wait(COST_AFTER_MS);
+    const { metrics } = await session.send("Performance.getMetrics");
+    const metric = (name) => metrics.find((metric) => metric.name === name)?.value ?? 0;
+    const found = await page.evaluate((site) => {
+      const blocking = performance
+        .getEntriesByType("resource")
+        .filter(({ name, renderBlockingStatus }) => !name.startsWith(site) && renderBlockingStatus === "blocking");
+      const { shifted, blockedMs } = globalThis;
+      return { layout_shift: shifted, blocked_ms: blockedMs, render_blocking: blocking.length };
+    }, options.origin);
+    loads.push({ plain, main_thread_ms: metric("TaskDuration") * 1000, script_ms: metric("ScriptDuration") * 1000, ...found });
+    await shut(context);
+  }
+  return { loads };
+}
+
+/** Closes every browser. */
+async function close() {
+  if (closing) return;
+  closing = true;
+  await Promise.all([...contexts].map(shut));
+  process.exit();
+}
