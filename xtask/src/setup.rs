@@ -246,6 +246,22 @@ pub(crate) fn lab_tools() -> Result<()> {
     if lacking.is_empty() { Ok(()) } else { install_packages(&lacking) }
 }
 
+/// Whether this machine lets us make network namespaces, and devices in them: tries it.
+pub(crate) fn lab_allowed() -> Result<()> {
+    if !Path::new("/dev/net/tun").exists() {
+        bail!("there is no /dev/net/tun; see docs/lab.md");
+    }
+    let probe = format!("edgeweave-probe-{}", std::process::id());
+    for does in ["add", "delete"] {
+        let done = Command::new("ip").args(["netns", does, &probe]).output().context("cannot run ip")?;
+        if !done.status.success() {
+            let said = String::from_utf8_lossy(&done.stderr);
+            bail!("network namespaces cannot be made here ({}); see docs/lab.md", said.trim());
+        }
+    }
+    Ok(())
+}
+
 /// Installs packages of a Debian-like distribution.
 fn install_packages(packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");
