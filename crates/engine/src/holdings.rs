@@ -77,13 +77,9 @@ impl Engine {
     }
 
     fn announce(&mut self) {
-        let held: AssetSet = self
-            .catalogue
-            .entries()
-            .filter(|entry| self.store.segments(entry.asset.hash).is_some())
-            .map(|entry| entry.asset.id)
-            .collect();
-        let epoch = self.catalogue.epoch();
+        let held: AssetSet =
+            self.store.hashes().iter().flat_map(|hash| self.catalogue.ids_of(*hash)).collect();
+        let epoch = self.epoch();
         let told = if epoch == self.holdings.epoch { self.holdings.told.clone() } else { AssetSet::new() };
         let add: AssetSet = held.iter().filter(|id| !told.contains(*id)).collect();
         let remove: AssetSet = told.iter().filter(|id| !held.contains(*id)).collect();

@@ -13,6 +13,9 @@ use edgeweave_protocol::report::{Event, Report, Sources};
 use edgeweave_protocol::{AssetId, Digest, PeerId, Reason, Signal, SiteId};
 use serde::{Deserialize, Serialize};
 
+use crate::memory::State;
+pub use crate::shelf::ShelfAssets;
+
 /// What the engine is told once, when it is made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -31,7 +34,7 @@ pub struct Setup {
     /// What [`Output::Persist`] last gave, if it could be kept.
     #[serde(default)]
     #[cfg_attr(feature = "ts", ts(type = "Uint8Array<ArrayBuffer> | null"))]
-    pub state: Option<Vec<u8>>,
+    pub state: Option<State>,
     /// What the secondary cache holds, read from the storage itself, which may have lost some.
     #[serde(default)]
     pub held: Vec<HeldSegment>,
@@ -478,9 +481,9 @@ pub enum Output {
     Shelf(Shelf),
     /// Keep this for the next page's engine.
     Persist {
-        /// Opaque bytes.
+        /// Opaque bytes, once it is written.
         #[cfg_attr(feature = "ts", ts(type = "Uint8Array<ArrayBuffer>"))]
-        state: Vec<u8>,
+        state: State,
     },
     /// The figures have changed.
     Stats(Stats),
@@ -500,7 +503,8 @@ pub struct Shelf {
     /// Milliseconds for which it waits for the supernode's first byte; zero where the origin is as quick.
     pub supernode_ms: u32,
     /// Everything that is admitted.
-    pub assets: Vec<ShelfAsset>,
+    #[cfg_attr(feature = "ts", ts(as = "Vec<ShelfAsset>"))]
+    pub assets: ShelfAssets,
 }
 
 /// An admitted asset.

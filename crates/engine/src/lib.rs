@@ -41,15 +41,17 @@ mod visit;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use edgeweave_protocol::manifest::ManifestDelta;
+use edgeweave_protocol::manifest::{ManifestDelta, ManifestVersion};
 use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::report::{Event, Note, Report, Traffic};
 use edgeweave_protocol::{AssetId, Digest, Reason, SiteId, Timestamp};
 use io::{Circumstances, Handle, RequestId, Stats};
 pub use io::{Input, Output, Setup};
+pub use memory::State;
 use sorted::Map;
 
 /// The page's figures are told at most once in so long.
@@ -75,7 +77,9 @@ pub struct Engine {
     out: outbox::Outbox,
 
     session: session::Session,
-    catalogue: catalogue::Catalogue,
+    /// Where the manifest stands; none until a node has said so.
+    manifest: Option<ManifestVersion>,
+    catalogue: Arc<catalogue::Catalogue>,
     digests_asked: Map<AssetId, Timestamp>,
     requests: Map<RequestId, request::Request>,
     downloads: Map<Digest, download::Download>,
@@ -115,7 +119,8 @@ impl Engine {
             suspended: false,
             out: outbox::Outbox::default(),
             session: session::Session::default(),
-            catalogue: catalogue::Catalogue::default(),
+            manifest: None,
+            catalogue: Arc::default(),
             digests_asked: Map::new(),
             requests: Map::new(),
             downloads: Map::new(),
@@ -142,7 +147,7 @@ impl Engine {
         for segment in &setup.held {
             engine.store.stored(segment.hash, segment.segment, None, 0);
         }
-        engine.recall(now, setup.state.as_deref());
+        engine.recall(now, setup.state);
         engine.out.note(now, Event::Started, None, "", 0);
         engine
     }
@@ -249,6 +254,11 @@ impl Engine {
         }
     }
 
+    /// Which manifest indices belong to.
+    fn epoch(&self) -> u32 {
+        self.manifest.map_or(0, |version| version.epoch)
+    }
+
     /// Why this client takes no part, if it does not.
     fn off_reason(&self) -> Option<Reason> {
         let switched_off = (!self.policy.enabled).then_some(Reason::SwitchedOff);
@@ -316,9 +326,9 @@ impl Engine {
         if delta.reset {
             self.replication.forget();
         }
-        let sizes: Vec<(Digest, u64)> = delta.add.iter().map(|asset| (asset.hash, asset.size)).collect();
         let knew_nothing = self.catalogue.len() == 0;
-        let gone = self.catalogue.apply(now, delta);
+        self.manifest = Some(delta.version);
+        let gone = Arc::make_mut(&mut self.catalogue).apply(self.clock.unix_ms(now), delta);
         // The worker must not answer with what has just been purged, and one that knows nothing learns it at once.
         let urgent = knew_nothing || !gone.is_empty();
         for hash in gone {
@@ -332,7 +342,7 @@ impl Engine {
                 }
             }
         }
-        sizes.into_iter().for_each(|(hash, size)| self.store.set_size(hash, size));
+        self.store.set_sizes(&self.catalogue);
         self.holdings.changed(now);
         self.stats_due.get_or_insert(now);
         if urgent {
@@ -382,7 +392,7 @@ impl Engine {
             crowd: self.session.crowd,
             connected: self.session.joined(),
             admitted: self.catalogue.len() as u32,
-            held: self.store.whole_count() as u32,
+            held: self.store.whole().count() as u32,
             stored: self.store.bytes(),
             uploaded_this_month: self.memory.uploaded,
             release: self.release.clone(),

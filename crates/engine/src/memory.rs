@@ -1,22 +1,25 @@
 //! What outlives a page: it is handed to the body as opaque bytes, and read back by the next page's engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use edgeweave_protocol::manifest::{Asset, ManifestVersion};
+use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::manifest::ManifestVersion;
 use edgeweave_protocol::policy::Policy;
-use edgeweave_protocol::{Digest, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Engine;
+use crate::catalogue::Catalogue;
 use crate::io::Output;
 use crate::origin::Origin;
+use crate::store::Use;
 use crate::visit::Visit;
 
 /// A manifest of more assets than this is not kept: reading it would cost more than asking for it again.
 const MAX_KEPT_ASSETS: usize = 2_000;
 
 /// Counts changes of what is kept, or of how: it is the first byte.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// Changes are kept after so long at the latest: a page that ends without a word loses no more. One that is left keeps
 /// everything.
@@ -31,12 +34,14 @@ pub(crate) struct Memory {
     month: u32,
     /// Bytes uploaded in this month.
     pub(crate) uploaded: u64,
-    /// The assets as they are kept, and after how many changes of the catalogue: they seldom change.
-    assets: (u32, Vec<u8>),
 }
 
-/// What is kept. The assets follow.
-#[derive(Serialize, Deserialize)]
+/// What an engine knows, for the next one. A body that stays in memory hands it on as it is; in browsers it is written
+/// as opaque bytes.
+#[derive(Clone, Debug)]
+pub struct State(Option<Box<Kept>>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Kept {
     /// [`VERSION`]; what another version wrote cannot be read.
     version: u8,
@@ -49,38 +54,53 @@ struct Kept {
     /// What the site's owner had decided: whether a request waits for the session is decided before there is one.
     policy: Policy,
     manifest: Option<ManifestVersion>,
-    /// How long each of the assets is fresh, in milliseconds from `kept_ms` on.
-    fresh_ms: Vec<u64>,
+    catalogue: Arc<Catalogue>,
     kept_ms: u64,
-    /// When each held content was last used, in milliseconds since 1970, and whether it was replicated and no page has
-    /// used it.
-    used: Vec<(Digest, u64, bool)>,
+    /// In the order of the contents.
+    used: Vec<Use>,
     /// The page that was shown.
     page: Box<str>,
 }
 
+impl State {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.as_ref().and_then(|kept| postcard::to_allocvec(kept).ok()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bytes() == other.to_bytes()
+    }
+}
+
+impl Eq for State {}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_bytes().serialize(serializer)
+    }
+}
+
+/// What cannot be read is as good as nothing.
+impl<'de> Deserialize<'de> for State {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        let readable = bytes.first() == Some(&VERSION);
+        Ok(Self(readable.then(|| postcard::from_bytes(&bytes).ok()).flatten()))
+    }
+}
+
 impl Engine {
-    /// Takes up what the last page kept. What cannot be read is as good as nothing.
-    pub(crate) fn recall(&mut self, now: Timestamp, state: Option<&[u8]>) {
-        let readable = state.filter(|bytes| bytes.first() == Some(&VERSION));
-        let kept = readable.and_then(|bytes| postcard::take_from_bytes::<Kept>(bytes).ok());
-        let read =
-            kept.and_then(|(kept, rest)| Some((kept, rest, postcard::from_bytes::<Vec<Asset>>(rest).ok()?)));
-        let Some((kept, rest, assets)) = read else { return self.turn_the_page(now) };
-        let away_ms = self.clock.unix_ms(now).saturating_sub(kept.kept_ms);
-        for (mut asset, fresh_ms) in assets.into_iter().zip(kept.fresh_ms) {
-            asset.fresh_ms = fresh_ms.saturating_sub(away_ms);
-            self.store.set_size(asset.hash, asset.size);
-            self.catalogue.insert(now, asset);
+    /// Takes up what the last page kept.
+    pub(crate) fn recall(&mut self, now: Timestamp, state: Option<State>) {
+        let Some(kept) = state.and_then(|state| state.0) else { return self.turn_the_page(now) };
+        let now_ms = self.clock.unix_ms(now);
+        // By a clock that was set back nothing can be told to be fresh: the manifest is asked for again.
+        if now_ms >= kept.kept_ms {
+            (self.manifest, self.catalogue) = (kept.manifest, kept.catalogue);
         }
-        self.catalogue.version = kept.manifest;
-        for (hash, used_ms, unused) in kept.used {
-            self.store.touch(hash, used_ms);
-            if unused {
-                let size = self.catalogue.by_hash(hash).map_or(0, |entry| entry.asset.size);
-                self.store.unused.insert(hash, size);
-            }
-        }
+        self.store.recall(kept.used);
         self.origin = kept.origin;
         self.supernode = kept.supernode;
         self.policy = kept.policy;
@@ -89,8 +109,8 @@ impl Engine {
             visitor_day: kept.visitor_day,
             month: kept.month,
             uploaded: kept.uploaded,
-            assets: (self.catalogue.changes, rest.to_vec()),
         };
+        let away_ms = now_ms.saturating_sub(kept.kept_ms);
         self.visit = Visit::after(now, kept.page, Duration::from_millis(away_ms));
         self.turn_the_page(now);
     }
@@ -113,12 +133,6 @@ impl Engine {
     pub(crate) fn persist(&mut self, now: Timestamp) {
         self.persist_due = None;
         let fits = self.catalogue.len() <= MAX_KEPT_ASSETS;
-        let entries = || self.catalogue.entries().filter(|_| fits);
-        let changes = self.catalogue.changes;
-        if self.memory.assets.0 != changes {
-            let assets: Vec<&Asset> = entries().map(|entry| &entry.asset).collect();
-            self.memory.assets = (changes, postcard::to_allocvec(&assets).unwrap_or_default());
-        }
         let kept = Kept {
             version: VERSION,
             visitor: self.memory.visitor,
@@ -128,15 +142,53 @@ impl Engine {
             origin: self.origin,
             supernode: self.supernode,
             policy: self.policy.clone(),
-            manifest: self.catalogue.version.filter(|_| fits),
-            fresh_ms: entries().map(|entry| entry.fresh_until.since(now).as_millis() as u64).collect(),
+            manifest: self.manifest.filter(|_| fits),
+            catalogue: if fits { Arc::clone(&self.catalogue) } else { Arc::default() },
             kept_ms: self.clock.unix_ms(now),
             used: self.store.uses().collect(),
             page: self.visit.page.clone(),
         };
-        if let Ok(mut state) = postcard::to_allocvec(&kept) {
-            state.extend_from_slice(&self.memory.assets.1);
-            self.out.push(Output::Persist { state });
+        self.out.push(Output::Persist { state: State(Some(Box::new(kept))) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{Input, Setup};
+
+    fn engine(seed: u64, state: Option<State>) -> Engine {
+        let site = "site".parse().unwrap();
+        let setup = Setup { site, release: "r".into(), seed, unix_ms: 1 << 40, state, held: Vec::new() };
+        Engine::new(Timestamp::ZERO, setup)
+    }
+
+    fn left(mut engine: Engine) -> State {
+        engine.handle_input(Timestamp::from_millis(1), Input::Suspend);
+        let kept = std::iter::from_fn(|| engine.poll_output()).find_map(|output| match output {
+            Output::Persist { state } => Some(state),
+            _ => None,
+        });
+        kept.unwrap()
+    }
+
+    #[test]
+    fn a_page_that_is_left_before_the_manifest_came_has_the_same_visitor_as_the_next() {
+        let first = engine(1, None);
+        let visitor = first.memory.visitor;
+        let state = left(first);
+        let written = postcard::to_allocvec(&state).unwrap();
+        assert_eq!(engine(2, Some(state)).memory.visitor, visitor);
+        let read: State = postcard::from_bytes(&written).unwrap();
+        assert_eq!(engine(3, Some(read)).memory.visitor, visitor);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_as_good_as_nothing() {
+        for bytes in [vec![], vec![VERSION], vec![VERSION - 1, 1, 2, 3]] {
+            let state: State = postcard::from_bytes(&postcard::to_allocvec(&bytes).unwrap()).unwrap();
+            assert_eq!(state.to_bytes(), []);
+            engine(1, Some(state));
         }
     }
 }

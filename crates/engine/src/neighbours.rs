@@ -177,8 +177,7 @@ impl Neighbours {
 impl Engine {
     /// Whether a peer holds something of a content, as far as it has said.
     fn holds(&self, neighbour: &Neighbour, hash: Digest) -> bool {
-        neighbour.epoch == self.catalogue.epoch()
-            && self.catalogue.ids_of(hash).any(|id| neighbour.holds.contains(id))
+        neighbour.epoch == self.epoch() && self.catalogue.ids_of(hash).any(|id| neighbour.holds.contains(id))
     }
 
     /// Open neighbours that can be asked for a content now.
@@ -214,7 +213,7 @@ impl Engine {
 
     /// Asks a neighbour for pieces `first..first + count`, which it is already counted to owe.
     pub(crate) fn ask(&mut self, now: Timestamp, peer: PeerId, hash: Digest, first: u32, count: u32) {
-        let epoch = self.catalogue.epoch();
+        let epoch = self.epoch();
         let Some(neighbour) = self.neighbours.all.get_mut(&peer) else { return };
         let Some(asset) = self.catalogue.ids_of(hash).find(|id| neighbour.holds.contains(*id)) else {
             return;
@@ -235,7 +234,7 @@ impl Engine {
     }
 
     pub(crate) fn introduced(&mut self, now: Timestamp, peer: PeerId, offers: bool, holds: AssetSet) {
-        let epoch = self.catalogue.epoch();
+        let epoch = self.epoch();
         if let Some(neighbour) = self.neighbours.all.get_mut(&peer) {
             neighbour.holds.extend(holds.iter());
             return;

@@ -9,7 +9,6 @@ use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{AssetId, Digest, Timestamp};
 
 use crate::Engine;
-use crate::catalogue::Entry;
 use crate::download::Download;
 use crate::io::Circumstances;
 
@@ -150,13 +149,15 @@ impl Engine {
 
     /// Begins with the first content on the list that a neighbour offers and the budget has room for.
     fn next_likely(&mut self, now: Timestamp) -> Option<Digest> {
+        let now_ms = self.clock.unix_ms(now);
         let unused: u64 = self.store.unused.values().sum();
         let room = (self.policy.cache_bytes / LARGEST_SHARE)
             .saturating_sub(unused)
             .min(self.policy.replicate_bytes_per_page.saturating_sub(self.replication.spent));
         let (at, hash, size) = self.replication.likely.iter().enumerate().find_map(|(at, asset)| {
-            let Entry { asset, fresh_until } = self.catalogue.get(*asset)?;
-            let fits = now < *fresh_until && asset.size <= room;
+            let entry = self.catalogue.get(*asset)?;
+            let asset = &entry.asset;
+            let fits = now_ms < entry.fresh_until_ms() && asset.size <= room;
             (fits && self.is_offered(now, asset.hash, asset.size)).then_some((at, asset.hash, asset.size))
         })?;
         if !self.ensure_download(hash) {

@@ -118,7 +118,7 @@ impl Engine {
             }
             return;
         }
-        if now >= entry.fresh_until {
+        if self.clock.unix_ms(now) >= entry.fresh_until_ms() {
             // A renewal may be on its way, and is worth waiting for when there is nothing else.
             let renewable = rescue || (patient && !self.session.synced);
             if !renewable {

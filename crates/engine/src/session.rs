@@ -1,5 +1,6 @@
 //! The session with the node: when to connect, what was said, and what is to be said next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweave_protocol::limits::MAX_FIND_ASSETS;
@@ -156,7 +157,7 @@ impl Engine {
             site: self.site.clone(),
             release: self.release.clone(),
             visitor: self.memory.visitor,
-            manifest: self.catalogue.version,
+            manifest: self.manifest,
             connects,
             shares,
         });
@@ -227,7 +228,7 @@ impl Engine {
                 }
             }
             ToPeer::Pieces { asset, pieces } => {
-                if let Some(hash) = self.catalogue.set_pieces(asset, pieces) {
+                if let Some(hash) = Arc::make_mut(&mut self.catalogue).set_pieces(asset, pieces) {
                     self.digests_known(now, hash);
                 }
             }

@@ -151,6 +151,11 @@ impl<K> Set<K> {
         self.members.len()
     }
 
+    /// The set of members that are in order, and no two the same.
+    pub(crate) fn of_sorted(members: Vec<K>) -> Self {
+        Self { members }
+    }
+
     pub(crate) fn into_vec(self) -> Vec<K> {
         self.members
     }

@@ -4,7 +4,10 @@ use edgeweave_protocol::Digest;
 use edgeweave_protocol::limits::{PIECE_BYTES, SEGMENT_PIECES};
 use edgeweave_protocol::manifest::segment_count;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bits::Bits;
+use crate::catalogue::Catalogue;
 use crate::sorted::{Map, Set};
 
 /// The bytes of a full segment.
@@ -20,6 +23,36 @@ struct Held {
     size: Option<u64>,
     /// When it was last used, in milliseconds since 1970.
     used_ms: u64,
+    /// Whether all segments are there: it is asked for often.
+    whole: bool,
+}
+
+/// What is kept of a content that is held.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Use {
+    hash: Digest,
+    size: Option<u64>,
+    used_ms: u64,
+    /// Whether it was replicated, and no page has used it.
+    unused: bool,
+}
+
+impl Held {
+    /// Counts by another size; returns by how many bytes that is less.
+    fn resize(&mut self, size: Option<u64>) -> u64 {
+        let before = self.bytes();
+        self.size = size;
+        self.judge();
+        before - self.bytes()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment_bytes(self.size, segment)).sum()
+    }
+
+    fn judge(&mut self) {
+        self.whole = self.size.is_some_and(|size| self.segments.count() == segment_count(size));
+    }
 }
 
 /// The secondary cache's accounts.
@@ -44,9 +77,26 @@ impl Store {
         self.held.keys()
     }
 
-    /// What is held, when it was last used, and whether it was replicated and no page has used it.
-    pub(crate) fn uses(&self) -> impl Iterator<Item = (Digest, u64, bool)> + '_ {
-        self.held.iter().map(|(hash, held)| (*hash, held.used_ms, self.unused.contains_key(hash)))
+    /// What is to be kept of what is held, in order.
+    pub(crate) fn uses(&self) -> impl Iterator<Item = Use> + '_ {
+        self.held.iter().map(|(hash, Held { size, used_ms, .. })| Use {
+            hash: *hash,
+            size: *size,
+            used_ms: *used_ms,
+            unused: self.unused.contains_key(hash),
+        })
+    }
+
+    /// Takes up what was kept of what is still held, and was not counted by any size yet.
+    pub(crate) fn recall(&mut self, kept: Vec<Use>) {
+        for Use { hash, size, used_ms, unused } in kept {
+            let Some(held) = self.held.get_mut(&hash) else { continue };
+            held.used_ms = used_ms;
+            self.bytes -= held.resize(size);
+            if unused {
+                self.unused.insert(hash, size.unwrap_or_default());
+            }
+        }
     }
 
     pub(crate) fn take_changed(&mut self) -> bool {
@@ -62,15 +112,9 @@ impl Store {
         self.segments(hash).is_some_and(|segments| segments.contains(segment))
     }
 
-    /// How many contents are held whole.
-    pub(crate) fn whole_count(&self) -> usize {
-        let is_whole =
-            |held: &Held| held.size.is_some_and(|size| held.segments.count() == segment_count(size));
-        self.held.values().filter(|held| is_whole(held)).count()
-    }
-
-    pub(crate) fn is_whole(&self, hash: Digest, size: u64) -> bool {
-        self.segments(hash).is_some_and(|segments| segments.count() == segment_count(size))
+    /// The contents that are held whole, in order.
+    pub(crate) fn whole(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.held.iter().filter(|(_, held)| held.whole).map(|(hash, _)| *hash)
     }
 
     /// Whether a segment should be stored: it is neither there nor on its way, and the asset is not too large.
@@ -91,24 +135,22 @@ impl Store {
     /// A segment is in the storage. `size` is the whole asset's, where it is known.
     pub(crate) fn stored(&mut self, hash: Digest, segment: u32, size: Option<u64>, now_ms: u64) {
         self.storing.remove(&(hash, segment));
-        let held =
-            self.held.get_or_insert_with(hash, || Held { segments: Bits::default(), size, used_ms: now_ms });
+        let new = || Held { segments: Bits::default(), size, used_ms: now_ms, whole: false };
+        let held = self.held.get_or_insert_with(hash, new);
         if !held.segments.contains(segment) {
             held.segments.insert(segment);
+            held.judge();
             self.bytes += segment_bytes(held.size, segment);
             self.changed = true;
         }
     }
 
-    /// Now that the manifest has told a size, count by it.
-    pub(crate) fn set_size(&mut self, hash: Digest, size: u64) {
-        if let Some(held) = self.held.get_mut(&hash)
-            && held.size.is_none()
-        {
-            let before: u64 = held.segments.iter().map(|segment| segment_bytes(None, segment)).sum();
-            let after: u64 = held.segments.iter().map(|segment| segment_bytes(Some(size), segment)).sum();
-            held.size = Some(size);
-            self.bytes = self.bytes - before + after;
+    /// Counts what is held by the sizes that the manifest has.
+    pub(crate) fn set_sizes(&mut self, catalogue: &Catalogue) {
+        for (hash, held) in self.held.iter_mut().filter(|(_, held)| held.size.is_none()) {
+            if let Some(entry) = catalogue.by_hash(*hash) {
+                self.bytes -= held.resize(Some(entry.asset.size));
+            }
         }
     }
 
@@ -123,6 +165,7 @@ impl Store {
             return;
         };
         held.segments.remove(segment);
+        held.whole = false;
         self.bytes -= segment_bytes(held.size, segment);
         self.changed = true;
         if held.segments.count() == 0 {
@@ -176,8 +219,8 @@ mod tests {
         let mut store = Store::default();
         store.stored(A, 0, None, 1);
         assert_eq!(store.bytes(), SEGMENT_BYTES);
-        store.set_size(A, 10);
+        store.recall(vec![Use { hash: A, size: Some(10), used_ms: 1, unused: false }]);
         assert_eq!(store.bytes(), 10);
-        assert!(store.is_whole(A, 10) && !store.wants(A, 0, 10, 1 << 20));
+        assert!(store.whole().eq([A]) && !store.wants(A, 0, 10, 1 << 20));
     }
 }

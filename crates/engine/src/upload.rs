@@ -74,10 +74,11 @@ impl Engine {
         first: u32,
         count: u32,
     ) {
+        let now_ms = self.clock.unix_ms(now);
         let entry = self
             .catalogue
             .get(asset)
-            .filter(|entry| epoch == self.catalogue.epoch() && now < entry.fresh_until);
+            .filter(|entry| epoch == self.epoch() && now_ms < entry.fresh_until_ms());
         let held = entry.and_then(|entry| Some((entry, self.store.segments(entry.asset.hash)?)));
         let refusal = match (self.sharing_reason(), held) {
             (Some(Reason::UploadCap), _) => Some((Reason::UploadCap, Vec::new())),
@@ -103,7 +104,7 @@ impl Engine {
                     next: first,
                     end: first + count,
                 });
-                self.store.touch(hash, self.clock.unix_ms(now));
+                self.store.touch(hash, now_ms);
                 self.serve(now, peer);
             }
             (refusal, _) => {

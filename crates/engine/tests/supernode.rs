@@ -32,7 +32,7 @@ fn what_the_supernode_gave_is_counted_and_joins_the_mesh() {
     world.policy.supernode = true;
     let visitor = world.arrive(&[]);
     world.run(SECOND);
-    let asset = world.visitors[visitor].shelf.assets[0].clone();
+    let asset = world.visitors[visitor].shelf.assets.iter().next().unwrap();
     assert!(!asset.held && world.visitors[visitor].shelf.supernode_ms > 0);
     let served = Input::SupernodeServed {
         hash: asset.hash,
@@ -46,7 +46,7 @@ fn what_the_supernode_gave_is_counted_and_joins_the_mesh() {
     world.run(6 * SECOND);
     let visitor = &world.visitors[visitor];
     assert_eq!((visitor.stats.bytes.supernode, visitor.stats.requests.supernode), (100_000, 1));
-    assert!(visitor.shelf.assets[0].held);
+    assert!(visitor.shelf.assets.iter().next().unwrap().held);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_supernode_that_is_slower_than_the_origin_is_left_alone() {
     world.policy.supernode = true;
     let visitor = world.arrive(&[]);
     world.run(SECOND);
-    let hash = world.visitors[visitor].shelf.assets[0].hash;
+    let hash = world.visitors[visitor].shelf.assets.iter().next().unwrap().hash;
     world.tell(visitor, fetched(100));
     world.tell(
         visitor,
@@ -81,6 +81,9 @@ fn who_is_held_out_is_left_alone_and_says_how_long_pages_took() {
     world.policy.holdout_percent = 100;
     let visitor = world.arrive(&[A]);
     world.run(4 * SECOND);
-    assert!(world.visitors[visitor].shelf.assets.is_empty(), "the worker leaves everything alone");
+    assert!(
+        world.visitors[visitor].shelf.assets.iter().next().is_none(),
+        "the worker leaves everything alone"
+    );
     assert_eq!(world.visitors[visitor].stats.off, Some(Reason::Holdout));
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use edgeweave_coordinator::BrowserKind;
-use edgeweave_engine::io::{self, Circumstances, HeldSegment, Payload};
+use edgeweave_engine::io::{Circumstances, HeldSegment, Payload};
 use edgeweave_engine::{Engine, Input, Output, Setup};
 use edgeweave_protocol::limits::PIECE_BYTES;
 use edgeweave_protocol::manifest::{ManifestDelta, piece_count, piece_len};
@@ -23,7 +23,7 @@ use crate::node::SITE;
 use crate::origin::Origin;
 use crate::simulation::{Simulation, UNIX_MS};
 use crate::slab::Key;
-use crate::visitor::{Channel, Kept, PagePart, Payloads, Shelf, Shelved, Visitor};
+use crate::visitor::{Channel, PagePart, Payloads, Visitor};
 use crate::worker::confirmed_until;
 use crate::world::person;
 
@@ -409,7 +409,7 @@ impl Simulation {
             }
             Output::Shelf(shelf) => {
                 if let Some(visitor) = self.visitors.get_mut(key) {
-                    visitor.client.kept.told = Some(shelf);
+                    visitor.client.kept.shelf = Rc::new(shelf);
                 }
             }
             Output::Persist { state } => {
@@ -585,26 +585,6 @@ fn wire_bytes(delta: &ManifestDelta) -> u64 {
     };
     let changes = 8 * delta.remove.len() + 30 * delta.renew.len();
     (delta.add.iter().map(asset).sum::<usize>() + changes) as u64
-}
-
-impl Kept {
-    /// What the worker knows, as it looks at it: most of what an engine says is followed by more before anybody does.
-    pub(crate) fn shelf(&mut self) -> Rc<Shelf> {
-        if let Some(told) = self.told.take() {
-            self.shelf = Rc::new(shelved(&told));
-        }
-        Rc::clone(&self.shelf)
-    }
-}
-
-fn shelved(shelf: &io::Shelf) -> Shelf {
-    let shelved = |asset: &io::ShelfAsset| {
-        let io::ShelfAsset { hash, fresh_until_ms, held, .. } = *asset;
-        Some((Origin::asset(&asset.url)?, Shelved { hash, fresh_until_ms, held }))
-    };
-    let mut assets: Vec<(u32, Shelved)> = shelf.assets.iter().filter_map(shelved).collect();
-    assets.sort_unstable_by_key(|(asset, _)| *asset);
-    Shelf { patience_ms: shelf.patience_ms, supernode_ms: shelf.supernode_ms, assets }
 }
 
 impl Simulation {

@@ -206,10 +206,8 @@ impl Simulation {
     }
 
     fn leave_site(&mut self, key: Key) {
-        let Some(mut visitor) = self.visitors.remove(key) else { return };
+        let Some(visitor) = self.visitors.remove(key) else { return };
         if visitor.planned.returns {
-            // What the worker makes of it is much smaller than what it was told.
-            visitor.client.kept.shelf();
             let remains = Remains {
                 holdout: visitor.holdout.http_cache,
                 mesh: visitor.mesh.http_cache,

@@ -2,6 +2,7 @@
 //! Names lead each visitor to the nearest.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use edgeweave_engine::Input;
@@ -103,13 +104,15 @@ impl Simulation {
         let Some((near, _)) = self.supernodes.nearest(visitor.person.network) else {
             return false;
         };
-        let shelf = visitor.client.kept.shelf();
+        let shelf = Rc::clone(&visitor.client.kept.shelf);
         let load = &mut visitor.mesh.load;
         let Some(asked) = load.requests.get_mut(usize::from(request.place)) else { return false };
         let Some(asset) = asked.asset.filter(|_| load.number == request.load && !asked.origin_asked) else {
             return false;
         };
-        let Some(hash) = shelf.get(asset).map(|shelved| shelved.hash) else { return false };
+        let Some(hash) = shelf.assets.get(self.origin.url(asset)).map(|shelved| shelved.hash) else {
+            return false;
+        };
         let bytes = self.site.assets[asset as usize].bytes;
         let patience = Duration::from_millis(shelf.supernode_ms.into());
         if patience.is_zero() || bytes > SIZE_MOST {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use edgeweave_engine::io::{self, FetchedResource};
-use edgeweave_engine::{Engine, Input};
+use edgeweave_engine::io::{FetchedResource, Shelf};
+use edgeweave_engine::{Engine, Input, State};
 use edgeweave_protocol::manifest::segment_count;
 use edgeweave_protocol::{Digest, PeerId, Timestamp};
 
@@ -67,43 +67,18 @@ pub(crate) struct Client {
 pub(crate) struct Kept {
     /// Whether the worker is installed.
     pub(crate) installed: bool,
-    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) state: Option<State>,
     pub(crate) stored: BTreeSet<(Digest, u32)>,
+    /// What the worker knows.
     pub(crate) shelf: Rc<Shelf>,
     /// Whether the site's policy leaves this visitor alone, when an engine has said.
     pub(crate) held_out: Option<bool>,
-    /// What the engine has said since, and the worker has not looked at.
-    pub(crate) told: Option<io::Shelf>,
 }
 
 impl Kept {
     /// Whether all of a content is stored.
     pub(crate) fn holds(&self, hash: Digest, size: u64) -> bool {
         (0..segment_count(size)).all(|segment| self.stored.contains(&(hash, segment)))
-    }
-}
-
-/// What the worker knows, by asset.
-#[derive(Debug, Default)]
-pub(crate) struct Shelf {
-    pub(crate) patience_ms: u32,
-    pub(crate) supernode_ms: u32,
-    /// Sorted by asset.
-    pub(crate) assets: Vec<(u32, Shelved)>,
-}
-
-/// What the worker knows of an asset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shelved {
-    pub(crate) hash: Digest,
-    pub(crate) fresh_until_ms: u64,
-    pub(crate) held: bool,
-}
-
-impl Shelf {
-    pub(crate) fn get(&self, asset: u32) -> Option<Shelved> {
-        let place = self.assets.binary_search_by_key(&asset, |(asset, _)| *asset).ok()?;
-        self.assets.get(place).map(|(_, shelved)| *shelved)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The worker part of the client: what it answers by itself, what it asks the engine, and what it leaves to the browser.
 //! It does what `client/src/worker` does.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use edgeweave_engine::Input;
-use edgeweave_engine::io::FetchedResource;
+use edgeweave_engine::io::{FetchedResource, ShelfAsset};
 use edgeweave_protocol::Timestamp;
 
 use crate::browser::RequestKey;
@@ -12,7 +13,6 @@ use crate::event::{Arm, EngineKey, Event};
 use crate::faults::wall_clock;
 use crate::simulation::Simulation;
 use crate::slab::Key;
-use crate::visitor::Shelved;
 
 /// A worker that has nothing to do is stopped after so long, as Chromium does.
 const WORKER_IDLE: Duration = Duration::from_secs(30);
@@ -64,14 +64,14 @@ impl Simulation {
         else {
             return;
         };
-        let shelf = visitor.client.kept.shelf();
+        let shelf = Rc::clone(&visitor.client.kept.shelf);
         let slowness = visitor.person.device.slowness;
         let size = u64::from(self.site.assets[asset as usize].bytes);
         let connected = visitor.client.page_part.as_ref().is_some_and(|part| part.connected);
         let confirmed = connected || now < visitor.client.confirmed_until;
-        match shelf.get(asset) {
+        match shelf.assets.get(self.origin.url(asset)) {
             None => self.ask_browser(key, Arm::Mesh, request),
-            Some(Shelved { hash, fresh_until_ms, held: true })
+            Some(ShelfAsset { hash, fresh_until_ms, held: true, .. })
                 if confirmed && unix_ms < fresh_until_ms && visitor.client.kept.holds(hash, size) =>
             {
                 self.laws.served(now, &self.site, asset, hash);

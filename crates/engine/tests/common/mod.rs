@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use edgeweave_engine::io::{ByteRange, Circumstances, FetchedResource, HeldSegment, Payload, Shelf, Stats};
-use edgeweave_engine::{Engine, Input, Output, Setup};
+use edgeweave_engine::{Engine, Input, Output, Setup, State};
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::frame::{Frame, PIECE_HEADER_BYTES};
 use edgeweave_protocol::limits::PIECE_BYTES;
@@ -62,7 +62,7 @@ pub struct Visitor {
     pub answers: BTreeMap<u32, Answer>,
     pub stats: Stats,
     pub shelf: Shelf,
-    pub state: Option<Vec<u8>>,
+    pub state: Option<State>,
     payloads: BTreeMap<u32, Vec<u8>>,
     next_handle: u32,
     pub storage: BTreeMap<(Digest, u32), Vec<u8>>,
@@ -181,7 +181,7 @@ impl World {
     }
 
     /// A page with what an earlier one kept.
-    pub fn come_back(&mut self, state: Option<Vec<u8>>, held: &[HeldSegment], loaded: &[&str]) -> usize {
+    pub fn come_back(&mut self, state: Option<State>, held: &[HeldSegment], loaded: &[&str]) -> usize {
         let index = self.visitors.len();
         let setup = Setup {
             site: "site".parse().unwrap(),
