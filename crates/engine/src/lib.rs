@@ -266,6 +266,11 @@ impl Engine {
         self.circumstances.off.or(switched_off).or(holdout)
     }
 
+    /// Why this client has no neighbours, if it may have none.
+    fn alone_reason(&self) -> Option<Reason> {
+        self.off_reason().or(self.circumstances.alone)
+    }
+
     /// Whether this client takes part. A site that is switched off keeps its session, to hear when it is on again.
     fn takes_part(&self) -> bool {
         self.circumstances.off.is_none()
@@ -295,7 +300,7 @@ impl Engine {
         if let Some(reason) = self.off_reason() {
             self.fall_back_all(now, reason);
         }
-        if let Some(reason) = self.off_reason().or(self.circumstances.alone) {
+        if let Some(reason) = self.alone_reason() {
             let peers: Vec<_> = self.neighbours.all.keys().to_vec();
             peers.into_iter().for_each(|peer| self.close_peer(now, peer, reason));
         }

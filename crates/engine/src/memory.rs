@@ -121,6 +121,8 @@ impl Engine {
         if self.memory.visitor_day != day {
             self.memory.visitor_day = day;
             self.memory.visitor = self.rng.u32(..);
+            // Who comes again today stays in the same arm, however short this visit is.
+            self.persist_due = Some(now);
             // One that was found slow is tried again.
             self.supernode = Origin::default();
         }

@@ -246,7 +246,7 @@ impl Engine {
         } else if full {
             Some(Reason::Busy)
         } else {
-            self.circumstances.alone
+            self.alone_reason()
         };
         if let Some(reason) = refusal {
             return self.out.say(ToNode::Met { peer, outcome: Meeting::Failed(reason) });

@@ -145,7 +145,7 @@ impl Engine {
 
     /// Whether this client connects to peers, and whether it serves them.
     fn allowed(&self) -> (bool, bool) {
-        let connects = self.circumstances.alone.is_none();
+        let connects = self.alone_reason().is_none();
         (connects, connects && self.sharing_reason().is_none())
     }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use common::world;
 use edgeweave_engine::Input;
 use edgeweave_engine::io::FetchedResource;
-use edgeweave_protocol::Reason;
 
 const SECOND: Duration = Duration::from_secs(1);
 const A: &str = "https://site/a.png";
@@ -73,17 +72,4 @@ fn where_the_node_has_none_nobody_asks_it() {
     let visitor = world.arrive(&[]);
     world.run(SECOND);
     assert_eq!(world.visitors[visitor].shelf.supernode_ms, 0);
-}
-
-#[test]
-fn who_is_held_out_is_left_alone_and_says_how_long_pages_took() {
-    let mut world = world().with_asset(A, 100_000);
-    world.policy.holdout_percent = 100;
-    let visitor = world.arrive(&[A]);
-    world.run(4 * SECOND);
-    assert!(
-        world.visitors[visitor].shelf.assets.iter().next().is_none(),
-        "the worker leaves everything alone"
-    );
-    assert_eq!(world.visitors[visitor].stats.off, Some(Reason::Holdout));
 }
