@@ -156,11 +156,7 @@ export async function startNode(lines: string[], supernode?: SupernodeOptions): 
     stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
   });
   const ended = new Promise<void>((ended) => child.once("exit", () => ended()));
-  const line = await new Promise<string>((said, failed) => {
-    createInterface({ input: child.stdout as NodeJS.ReadableStream }).once("line", said);
-    child.once("error", failed);
-    child.once("exit", (code) => failed(new Error(`the node ended with ${code}`)));
-  });
+  const line = await firstLine(child, "the node");
   const { listen } = JSON.parse(line) as { listen: string };
   return {
     url: `http://${listen}`,
@@ -172,6 +168,40 @@ export async function startNode(lines: string[], supernode?: SupernodeOptions): 
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A running native peer. */
+export interface NativePeer {
+  process: ChildProcess;
+  kill(): Promise<void>;
+}
+
+/** Starts a native peer of the operator's, with a folder of its own. */
+export async function startNativePeer(node: RunningNode, site: string): Promise<NativePeer> {
+  const folder = await mkdtemp(join(tmpdir(), "edgeweave-peer-"));
+  const where = ["--node", node.url, "--site", site, "--folder", folder, "--listen-udp", "127.0.0.1:0", "--json"];
+  const child = spawn(BINARY, ["supernode", ...where], {
+    stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
+  });
+  const ended = new Promise<void>((ended) => child.once("exit", () => ended()));
+  await firstLine(child, "the native peer");
+  return {
+    process: child,
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What a command says first on standard output. */
+function firstLine(child: ChildProcess, what: string): Promise<string> {
+  return new Promise<string>((said, failed) => {
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).once("line", said);
+    child.once("error", failed);
+    child.once("exit", (code) => failed(new Error(`${what} ended with ${code}`)));
+  });
 }
 
 /** A visitor's browser. */
