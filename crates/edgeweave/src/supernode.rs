@@ -9,8 +9,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use clap::Args;
-use edgeweave_node::config::{self, SupernodeConfig};
 use edgeweave_node::Addresses;
+use edgeweave_node::config::{self, SupernodeConfig};
 use edgeweave_protocol::SiteId;
 use edgeweave_supernode::{CannotStart, Config, Keep, Metrics, Supernode};
 use prometheus_client::registry::Registry;
@@ -106,7 +106,11 @@ async fn show(address: SocketAddr, registry: Registry) -> Result<SocketAddr, Fai
     let metrics = move || {
         let mut text = String::new();
         let encoded = prometheus_client::encoding::text::encode(&mut text, &registry);
-        std::future::ready(encoded.map(|()| ([("content-type", OPEN_METRICS)], text)).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR))
+        std::future::ready(
+            encoded
+                .map(|()| ([("content-type", OPEN_METRICS)], text))
+                .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR),
+        )
     };
     let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(|| async { "ok\n" }));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -120,10 +124,12 @@ fn announce(addresses: &[SocketAddr], listen: Option<SocketAddr>, json: bool) {
         writeln!(out, "{}", serde_json::json!({ "udp": addresses, "listen": listen }))
     } else {
         let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-        writeln!(out, "edgeweave meets visitors at udp {}", addresses.join(", ")).and_then(|()| match listen {
-            Some(listen) => writeln!(out, "  operator: http://{listen}/metrics, /healthz"),
-            None => Ok(()),
-        })
+        writeln!(out, "edgeweave meets visitors at udp {}", addresses.join(", ")).and_then(
+            |()| match listen {
+                Some(listen) => writeln!(out, "  operator: http://{listen}/metrics, /healthz"),
+                None => Ok(()),
+            },
+        )
     };
     let _ = out.flush();
 }
@@ -195,7 +201,8 @@ fn start_thread(
         .map_err(|error| Failure::other(format!("cannot start threads: {error}")))?;
     // What cannot be started is said before the node says that it serves.
     let supernode = runtime.block_on(Supernode::start(config, &metrics)).map_err(|error| {
-        Failure::other(error.to_string()).with_way_out("choose another address with --supernode-data-channels")
+        Failure::other(error.to_string())
+            .with_way_out("choose another address with --supernode-data-channels")
     })?;
     let run = move || {
         runtime.block_on(supernode.run(async move {
@@ -209,10 +216,16 @@ fn start_thread(
 fn failure(error: &CannotStart) -> Failure {
     let failure = Failure::other(error.to_string());
     match error {
-        CannotStart::Node(_) => failure.with_way_out("give the address that browsers use, as --node https://mesh.example.com"),
-        CannotStart::Listen { .. } => failure.with_way_out("choose another address or port with --listen-udp"),
+        CannotStart::Node(_) => {
+            failure.with_way_out("give the address that browsers use, as --node https://mesh.example.com")
+        }
+        CannotStart::Listen { .. } => {
+            failure.with_way_out("choose another address or port with --listen-udp")
+        }
         CannotStart::Address { .. } => failure.with_way_out("say it with --public-address"),
-        CannotStart::InUse(_) | CannotStart::Folder { .. } => failure.with_way_out("give another folder with --folder"),
+        CannotStart::InUse(_) | CannotStart::Folder { .. } => {
+            failure.with_way_out("give another folder with --folder")
+        }
         CannotStart::System { .. } => failure,
     }
 }

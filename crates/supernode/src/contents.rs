@@ -11,11 +11,11 @@ use edgeweave_protocol::{Digest, PeerId};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use crate::Config;
 use crate::error::CannotStart;
 use crate::fetch::{CannotFetch, Fetcher, Wanted};
 use crate::folder::Folder;
 use crate::metrics::{From, SiteMetrics};
-use crate::Config;
 
 /// Contents that are fetched or verified at a time.
 const TOGETHER: usize = 4;

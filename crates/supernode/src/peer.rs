@@ -241,7 +241,8 @@ impl Peer {
                     }
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    self.datagrams.push(Datagram { to: transmit.destination, bytes: transmit.contents.into() });
+                    self.datagrams
+                        .push(Datagram { to: transmit.destination, bytes: transmit.contents.into() });
                 }
                 Ok(Output::Event(event)) => self.happens(event),
                 Err(error) => {

@@ -70,8 +70,10 @@ impl Supernode {
         let bound = udp.local_addr().map_err(listen)?;
         let addresses = addresses(&config, bound).await?;
         let (contents, from_contents) = Contents::open(&config, metrics.clone(), started)?;
-        let seed = getrandom::u64()
-            .map_err(|error| CannotStart::System { doing: "draw a random number", about: error.to_string() })?;
+        let seed = getrandom::u64().map_err(|error| CannotStart::System {
+            doing: "draw a random number",
+            about: error.to_string(),
+        })?;
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let setup = Setup {
             site: config.site.clone(),
@@ -143,7 +145,8 @@ impl Supernode {
     }
 
     fn deadline(&self) -> Instant {
-        let engine = self.engine.poll_timeout().map(|at| self.started + Duration::from_micros(at.as_micros()));
+        let engine =
+            self.engine.poll_timeout().map(|at| self.started + Duration::from_micros(at.as_micros()));
         let peers = self.peers.values().map(Peer::due).min();
         let dues = [engine, peers, self.contents.due()];
         dues.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + LONGEST_WAIT)
@@ -168,7 +171,9 @@ impl Supernode {
             let Ok((length, from)) = self.udp.try_recv_from(buffer) else { return };
             let from = SocketAddr::new(from.ip().to_canonical(), from.port());
             let Some(to) = self.addresses.iter().find(|to| to.is_ipv4() == from.is_ipv4()) else { continue };
-            let Some(received) = Received::read(Instant::now(), from, *to, &buffer[..length]) else { continue };
+            let Some(received) = Received::read(Instant::now(), from, *to, &buffer[..length]) else {
+                continue;
+            };
             let known = self.sources.get(&from).copied();
             let takes = |id: &PeerId| self.peers.get(id).is_some_and(|peer| peer.accepts(&received));
             let taker = known.filter(takes).or_else(|| self.peers.keys().copied().find(|id| takes(id)));
@@ -371,7 +376,8 @@ async fn addresses(config: &Config, bound: SocketAddr) -> Result<Vec<SocketAddr>
     let nodes = tokio::net::lookup_host((host, port)).await.map_err(cannot)?;
     let node = nodes.into_iter().find(|node| bound.is_ipv6() || node.is_ipv4());
     let node = node.ok_or_else(|| cannot(std::io::ErrorKind::AddrNotAvailable.into()))?;
-    let any: IpAddr = if node.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if node.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let probe = UdpSocket::bind((any, 0)).await.map_err(cannot)?;
     // Nothing is sent by this: the system only chooses the way.
     probe.connect(node).await.map_err(cannot)?;

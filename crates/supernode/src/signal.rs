@@ -57,6 +57,9 @@ impl Description {
             match line.strip_prefix("a=candidate:") {
                 Some(_) => candidates.extend(candidate(&line["a=".len()..])),
                 None if line.starts_with("a=end-of-candidates") => {}
+                // Whoever answers may choose who begins the handshake. str0m would let the other side begin, which is a
+                // round trip later: it has to hear first that the path is good, and we know with its check.
+                None if line == "a=setup:actpass" => rest.push_str("a=setup:passive\r\n"),
                 None => {
                     rest.push_str(line);
                     rest.push_str("\r\n");
@@ -86,17 +89,22 @@ mod tests {
 
     #[test]
     fn a_description_is_read_without_the_candidates_that_cannot_be_used() {
-        let sdp = format!("v=0\r\na={NAME}\r\na={ADDRESS}\r\na={TCP}\r\na=end-of-candidates\r\na=mid:0\r\n");
+        let sdp = format!(
+            "v=0\r\na={NAME}\r\na={ADDRESS}\r\na={TCP}\r\na=end-of-candidates\r\na=setup:actpass\r\na=mid:0\r\n"
+        );
         let (rest, candidates) = Description { kind: Kind::Offer, sdp }.split();
-        assert_eq!(rest, "v=0\r\na=mid:0\r\n");
+        assert_eq!(rest, "v=0\r\na=setup:passive\r\na=mid:0\r\n");
         assert_eq!(candidates.len(), 1);
         assert_eq!(candidates[0].addr(), "192.0.2.7:4000".parse().unwrap());
     }
 
     #[test]
     fn signals_are_what_browsers_make() {
-        let signal: Signal = r#"{"candidate":{"candidate":"","sdpMid":"0","sdpMLineIndex":0}}"#.parse().unwrap();
-        assert!(matches!(Said::read(&signal), Some(Said::Candidate(said)) if candidate(&said.candidate).is_none()));
+        let signal: Signal =
+            r#"{"candidate":{"candidate":"","sdpMid":"0","sdpMLineIndex":0}}"#.parse().unwrap();
+        assert!(
+            matches!(Said::read(&signal), Some(Said::Candidate(said)) if candidate(&said.candidate).is_none())
+        );
         let signal = Said::describe(Kind::Answer, "v=0".into()).unwrap();
         assert_eq!(signal.as_str(), r#"{"description":{"type":"answer","sdp":"v=0"}}"#);
         assert!(Said::read(&r#"{"from_the_future":{}}"#.parse().unwrap()).is_none());

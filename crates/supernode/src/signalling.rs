@@ -1,8 +1,8 @@
 //! The WebSocket to the node: one task a connection, which ends when it is disconnected.
 
+use edgeweave_protocol::SiteId;
 use edgeweave_protocol::limits::MAX_TO_PEER_BYTES;
 use edgeweave_protocol::message::{ToNode, ToPeer};
-use edgeweave_protocol::SiteId;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

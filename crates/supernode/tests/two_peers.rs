@@ -147,6 +147,7 @@ async fn what_is_not_understood_changes_nothing() {
     assert!(other.peer.hear(&candidate.parse().unwrap()).is_none());
     let answer = other.peer.hear(&offer).unwrap();
     one.peer.hear(&answer);
-    let opened = tokio::time::timeout(PATIENCE, async { tokio::join!(one.next(), other.next()) }).await.unwrap();
+    let opened =
+        tokio::time::timeout(PATIENCE, async { tokio::join!(one.next(), other.next()) }).await.unwrap();
     assert!(matches!(opened, (Happened::Opened, Happened::Opened)), "{opened:?}");
 }

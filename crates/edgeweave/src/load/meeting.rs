@@ -1,5 +1,5 @@
 //! How many round trips it takes until a visitor has a channel to a holder: two native peers and a node's coordinator, the
-//! real ones, in virtual time, on paths that delay and do nothing else.
+//! real ones, in virtual time, on paths that delay and do nothing else. It is as far to the node as to the other peer.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,34 +42,52 @@ pub(crate) struct Options {
 /// What came of it.
 #[derive(Serialize)]
 struct Measured {
-    /// By how many round trips the time grows.
+    /// By how many round trips the time from the introduction to the open channel grows.
     setup_round_trips: f64,
-    /// What is left of the time where a round trip takes none, in milliseconds.
+    /// What is left of it where a round trip takes none, in milliseconds.
     setup_fixed_ms: f64,
-    /// Milliseconds from the question for holders to the open channel, for each round trip in milliseconds.
+    /// Milliseconds from the introduction to the open channel, for each round trip in milliseconds.
     setup_ms: BTreeMap<u64, f64>,
+    /// By how many round trips the time from the question for holders to the open channel grows.
+    found_round_trips: f64,
+}
+
+/// When what happened, as the visitor sees it.
+struct Met {
+    /// From the question for holders to the open channel.
+    since_asked: Duration,
+    /// From the introduction to the open channel.
+    since_introduced: Duration,
+}
+
+/// By how much `ms` grows with the round trip, and what is left of it without.
+fn line(ms: &BTreeMap<u64, f64>) -> (f64, f64) {
+    let ends = ms.first_key_value().zip(ms.last_key_value());
+    let Some(((shortest, least), (longest, most))) = ends else { return (f64::NAN, f64::NAN) };
+    let round_trips = (most - least) / (longest - shortest) as f64;
+    (round_trips, least - round_trips * *shortest as f64)
 }
 
 /// Measures and prints.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let mut setup_ms = BTreeMap::new();
+    let (mut setup_ms, mut found_ms) = (BTreeMap::new(), BTreeMap::new());
     for round_trip_ms in ROUND_TRIPS_MS {
-        let took = Meeting::new(Duration::from_millis(round_trip_ms))?.run()?;
-        setup_ms.insert(round_trip_ms, took.as_secs_f64() * 1e3);
+        let met = Meeting::new(Duration::from_millis(round_trip_ms))?.run()?;
+        setup_ms.insert(round_trip_ms, met.since_introduced.as_secs_f64() * 1e3);
+        found_ms.insert(round_trip_ms, met.since_asked.as_secs_f64() * 1e3);
     }
-    let ends = setup_ms.first_key_value().zip(setup_ms.last_key_value());
-    let Some(((shortest, least), (longest, most))) = ends else { return Ok(()) };
-    let setup_round_trips = (most - least) / (longest - shortest) as f64;
-    let setup_fixed_ms = least - setup_round_trips * *shortest as f64;
-    let measured = Measured { setup_round_trips, setup_fixed_ms, setup_ms };
+    let (setup_round_trips, setup_fixed_ms) = line(&setup_ms);
+    let (found_round_trips, _) = line(&found_ms);
+    let measured = Measured { setup_round_trips, setup_fixed_ms, setup_ms, found_round_trips };
     if options.json {
         return super::print(&measured);
     }
-    println!("from the question for holders to an open channel, two native peers and a node in virtual time:");
+    println!("from the introduction to an open channel, two native peers and a node in virtual time:");
     for (round_trip_ms, ms) in &measured.setup_ms {
         println!("  {round_trip_ms:>4} ms a round trip  {ms:>7.1} ms");
     }
     println!("  that is {setup_round_trips:.2} round trips and {setup_fixed_ms:.1} ms");
+    println!("  and {found_round_trips:.2} round trips from the question for holders on");
     Ok(())
 }
 
@@ -97,6 +115,7 @@ struct Meeting {
     passing: BTreeMap<(Timestamp, u64), Passing>,
     sent: u64,
     asked: Option<Timestamp>,
+    introduced: Option<Timestamp>,
     met: Option<Timestamp>,
     hash: Digest,
 }
@@ -123,6 +142,7 @@ impl Meeting {
             passing: BTreeMap::new(),
             sent: 0,
             asked: None,
+            introduced: None,
             met: None,
             hash,
         };
@@ -150,16 +170,17 @@ impl Meeting {
         self.tell(number, Input::Circumstances(Circumstances::default()));
     }
 
-    /// The time from the question to the open channel.
-    fn run(mut self) -> Result<Duration, Failure> {
+    /// The times from the visitor's question and introduction to its open channel.
+    fn run(mut self) -> Result<Met, Failure> {
         let site: SiteId = "site".parse().map_err(|_| Failure::other("the site has no name"))?;
         loop {
-            if let Some((asked, met)) = self.asked.zip(self.met) {
-                return Ok(met.since(asked));
+            if let (Some(asked), Some(introduced), Some(met)) = (self.asked, self.introduced, self.met) {
+                return Ok(Met { since_asked: met.since(asked), since_introduced: met.since(introduced) });
             }
             let arrives = (self.sides.len() == 1).then_some(Timestamp::ZERO + ARRIVAL);
             let passes = self.passing.first_key_value().map(|((at, _), _)| *at);
-            let due = self.due().into_iter().chain(arrives).chain(passes).min().unwrap_or(Timestamp::ZERO + END);
+            let due =
+                self.due().into_iter().chain(arrives).chain(passes).min().unwrap_or(Timestamp::ZERO + END);
             self.now = self.now.max(due);
             if self.now >= Timestamp::ZERO + END {
                 return Err(Failure::other("two peers never met"));
@@ -174,7 +195,9 @@ impl Meeting {
             self.tell_node(node::Input::Tick);
             for number in 0..self.sides.len() {
                 let now = self.instant();
-                if let Some((_, peer)) = self.sides[number].other.as_mut().filter(|(_, peer)| now >= peer.due()) {
+                if let Some((_, peer)) =
+                    self.sides[number].other.as_mut().filter(|(_, peer)| now >= peer.due())
+                {
                     peer.tick(now);
                 }
                 self.tell(number, Input::Tick);
@@ -295,6 +318,9 @@ impl Meeting {
                 self.send(Passing::ToNode(number, message));
             }
             Output::OpenPeer { peer: id, offers, .. } => {
+                if number == VISITOR {
+                    self.introduced = self.introduced.or(Some(self.now));
+                }
                 let (peer, offer) = if offers {
                     Peer::offering(now, &[side.address])
                 } else {
