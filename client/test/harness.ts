@@ -176,11 +176,12 @@ export interface NativePeer {
   kill(): Promise<void>;
 }
 
-/** Starts a native peer of the operator's, with a folder of its own. */
-export async function startNativePeer(node: RunningNode, site: string): Promise<NativePeer> {
+/** Starts a native peer of the operator's, with a folder of its own, and more flags. */
+export async function startNativePeer(node: string, site: string, flags: string[] = []): Promise<NativePeer> {
   const folder = await mkdtemp(join(tmpdir(), "edgeweave-peer-"));
-  const where = ["--node", node.url, "--site", site, "--folder", folder, "--listen-udp", "127.0.0.1:0", "--json"];
-  const child = spawn(BINARY, ["supernode", ...where], {
+  const where = ["--node", node, "--site", site, "--folder", folder, "--json"];
+  const listen = flags.includes("--listen-udp") ? [] : ["--listen-udp", "127.0.0.1:0"];
+  const child = spawn(BINARY, ["supernode", ...where, ...listen, ...flags], {
     stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
   });
   const ended = new Promise<void>((ended) => child.once("exit", () => ended()));

@@ -6,19 +6,20 @@ import { expectComplete, kept, PICTURES, pictures, type Scene } from "./scene";
 /** The bytes of both pictures. */
 const LARGE_BYTES = 8_000_054;
 const ALL_BYTES = 100_054 + LARGE_BYTES;
+/** After so many the native peer dies. */
+const SOME_BYTES = 500_000;
 let site: Scene;
-let peer: NativePeer;
+let peer: NativePeer | undefined;
 
 beforeEach(async () => {
   site = await pictures({ patienceMs: 10_000, supernode: {}, largeBytes: LARGE_BYTES });
   const guide = await site.seed("/next.html", PICTURES.length);
   await guide.leave();
   await kept(site, PICTURES.length);
-  peer = await startNativePeer(site.node, "site");
 }, PATIENCE_MS);
 
 afterEach(async () => {
-  await peer.kill();
+  await peer?.kill();
   await site.close();
 });
 
@@ -31,7 +32,8 @@ function failPictures(): void {
 }
 
 /** The only visitor has come, and has a channel to the native peer. */
-async function meet(): Promise<Visitor> {
+async function meet(flags?: string[]): Promise<Visitor> {
+  peer = await startNativePeer(site.node.url, "site", flags);
   const visitor = await site.meet(PICTURES.length);
   site.origin.asked.length = 0;
   return visitor;
@@ -56,10 +58,10 @@ test(
 );
 
 test("a page is complete though the native peer dies in the middle of it", { timeout: 3 * PATIENCE_MS }, async () => {
-  const visitor = await meet();
+  const visitor = await meet(["--upload-bytes-per-second", String(LARGE_BYTES / 8)]);
   const loading = visitor.go(`${site.origin.url}/next.html`);
-  await visitor.until("getting something", (stats) => stats.bytes.peers > 500_000);
-  await peer.kill();
+  await visitor.until("getting something", (stats) => stats.bytes.peers > SOME_BYTES);
+  await peer?.kill();
   await loading;
   await expectComplete(site, visitor, PICTURES);
   expect((await visitor.stats()).bytes.peers).toBeLessThan(ALL_BYTES);

@@ -1,10 +1,13 @@
 // How quick transfers are, between real browsers: `node bundle.mjs transfer.ts '{"mib":64,"rounds":5}'`. What is compared
 // takes turns in the same browsers. Standard output is JSON lines: `{"progress":"…"}`, and at last `{"measured":{…}}`.
 import { randomFillSync } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Edgeweave } from "../src/api";
 import {
   arrive,
   type Origin,
+  PATIENCE_MS,
   pageOf,
   type RunningNode,
   settle,
@@ -29,6 +32,10 @@ const LARGE = "/large.bin";
 /** The largest that clients take from the supernode over HTTP, in bytes. */
 const MEDIUM = "/medium.bin";
 const MEDIUM_BYTES = 8 << 20;
+/** Where a native peer that is far away is met: another address of this machine. */
+const FAR = "127.0.0.2";
+/** Round trips, in milliseconds, of which the longer one is compared with the shorter. */
+const ROUND_TRIPS_MS: [number, number] = [100, 300];
 /** Milliseconds that the origin takes to answer. */
 const ORIGIN_MS = 300;
 
@@ -74,7 +81,7 @@ async function measure(origin: Origin, node: RunningNode) {
   const taker = await come(node);
   const neighbour: number[] = [];
   const bare: number[] = [];
-  await openBare(giver, taker);
+  await openBare(giver, taker, `stun:${new URL(node.url).host}`);
   for (let round = 1; round <= options.rounds; round += 1) {
     progress(`round ${round} of ${options.rounds}: a neighbour through the client, and a bare channel`);
     neighbour.push(await throughClient(taker, "peers"));
@@ -94,7 +101,7 @@ async function measure(origin: Origin, node: RunningNode) {
   await alone.leave();
 
   progress("a native peer takes the asset");
-  const native = await startNativePeer(node, "default");
+  const native = await startNativePeer(node.url, "default");
   const visitor = await come(node);
   const overChannel: number[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
@@ -104,6 +111,7 @@ async function measure(origin: Origin, node: RunningNode) {
   await visitor.leave();
   await native.kill();
 
+  const setup = await measureSetup(node);
   const ratios = neighbour.map((rate, round) => rate / (bare[round] ?? Number.NaN));
   return {
     neighbour_to_bare_ratio: median(ratios),
@@ -112,8 +120,109 @@ async function measure(origin: Origin, node: RunningNode) {
     supernode_mbit_s: median(overHttp),
     supernode_bare_mbit_s: median(bareHttp),
     native_peer_mbit_s: median(overChannel),
+    ...setup,
     rounds: { neighbour, bare, supernode: overHttp, supernode_bare: bareHttp, native_peer: overChannel },
   };
+}
+
+/** How the time to meet a native peer grows with the round trip, on paths that delay. */
+async function measureSetup(node: RunningNode) {
+  const browser_setup_ms: Record<string, number> = {};
+  for (const roundTripMs of ROUND_TRIPS_MS) {
+    const took: number[] = [];
+    for (let round = 1; round <= options.rounds; round += 1) {
+      progress(`round ${round} of ${options.rounds}: a native peer is met, ${roundTripMs} ms away`);
+      took.push(await meetAfar(node, roundTripMs));
+    }
+    browser_setup_ms[roundTripMs] = median(took);
+  }
+  const [near, far] = ROUND_TRIPS_MS;
+  const [nearMs, farMs] = ROUND_TRIPS_MS.map((ms) => browser_setup_ms[ms] ?? Number.NaN) as [number, number];
+  const browser_setup_round_trips = (farMs - nearMs) / (far - near);
+  const browser_setup_fixed_ms = nearMs - browser_setup_round_trips * near;
+  return { browser_setup_round_trips, browser_setup_fixed_ms, browser_setup_ms };
+}
+
+/** Milliseconds from the introduction until the channel to a native peer is open. All of what both say is delayed. */
+async function meetAfar(node: RunningNode, roundTripMs: number): Promise<number> {
+  const tcp = await delayTcp(node.url, roundTripMs / 2);
+  const udp = await delayUdp(roundTripMs / 2);
+  const where = ["--listen-udp", `127.0.0.1:${udp.port}`, "--public-address", FAR];
+  const native = await startNativePeer(tcp.url, "default", where);
+  const visitor = await arrive({ script: `(${timeConnections})()` });
+  await visitor.go(`${tcp.url}/`);
+  await visitor.until("introduced", (stats) => stats.neighbours > 0);
+  const took = await visitor.page.evaluate(() => (globalThis as unknown as { opened: number[] }).opened[0]);
+  await visitor.leave();
+  await native.kill();
+  tcp.close();
+  udp.close();
+  return took ?? Number.NaN;
+}
+
+/** Runs in pages: how long each connection takes from its making until its channel is open. */
+function timeConnections(): void {
+  const opened: number[] = [];
+  const timed = class extends RTCPeerConnection {
+    began = performance.now();
+    override createDataChannel(label: string, init?: RTCDataChannelInit): RTCDataChannel {
+      const channel = super.createDataChannel(label, init);
+      channel.addEventListener("open", () => opened.push(performance.now() - this.began));
+      return channel;
+    }
+  };
+  Object.assign(globalThis, { opened, RTCPeerConnection: timed });
+}
+
+/** Passes on what it gets over TCP, later. */
+async function delayTcp(to: string, oneWayMs: number) {
+  const { hostname, port } = new URL(to);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one);
+      one.setNoDelay();
+      one.on("data", (data) => setTimeout(() => other.write(data), oneWayMs));
+      one.on("close", () => setTimeout(() => other.destroy(), oneWayMs));
+      one.on("error", () => undefined);
+    }
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const close = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+}
+
+/** Passes on datagrams to the same port of 127.0.0.1, later, and what is answered back. */
+async function delayUdp(oneWayMs: number) {
+  const near = createSocket("udp4");
+  await new Promise<void>((bound) => near.bind(0, FAR, bound));
+  const { port } = near.address();
+  const byVisitor = new Map<number, ReturnType<typeof createSocket>>();
+  let open = true;
+  const later = (send: () => void) => setTimeout(() => open && send(), oneWayMs);
+  near.on("message", (data, from) => {
+    let far = byVisitor.get(from.port);
+    if (!far) {
+      far = createSocket("udp4");
+      byVisitor.set(from.port, far);
+      far.on("message", (answer) => later(() => near.send(answer, from.port, from.address)));
+    }
+    const way = far;
+    later(() => way.send(data, port, "127.0.0.1"));
+  });
+  const close = () => {
+    open = false;
+    near.close();
+    for (const far of byVisitor.values()) far.close();
+  };
+  return { port, close };
 }
 
 /** A visitor comes, and has what it needs to ask for the asset. */
@@ -169,9 +278,9 @@ interface Bare {
   bare: { connection: RTCPeerConnection; channel: RTCDataChannel };
 }
 
-async function openBare(giver: Visitor, taker: Visitor): Promise<void> {
-  const make = () => {
-    const connection = new RTCPeerConnection();
+async function openBare(giver: Visitor, taker: Visitor, stun: string): Promise<void> {
+  const make = (stun: string) => {
+    const connection = new RTCPeerConnection({ iceServers: [{ urls: stun }] });
     const channel = connection.createDataChannel("bare", { negotiated: true, id: 0 });
     channel.binaryType = "arraybuffer";
     (globalThis as unknown as Bare).bare = { connection, channel };
@@ -185,13 +294,14 @@ async function openBare(giver: Visitor, taker: Visitor): Promise<void> {
   };
   const hear = (description: string) =>
     (globalThis as unknown as Bare).bare.connection.setRemoteDescription(JSON.parse(description));
-  await Promise.all([giver.page.evaluate(make), taker.page.evaluate(make)]);
+  await Promise.all([giver, taker].map(({ page }) => page.evaluate(make, stun)));
   await taker.page.evaluate(hear, await giver.page.evaluate(described));
   await giver.page.evaluate(hear, await taker.page.evaluate(described));
-  await giver.page.evaluate(async () => {
-    const { channel } = (globalThis as unknown as Bare).bare;
-    if (channel.readyState !== "open") await new Promise((open) => channel.addEventListener("open", open));
-  });
+  await giver.page.waitForFunction(
+    () => (globalThis as unknown as Bare).bare.channel.readyState === "open",
+    undefined,
+    { timeout: PATIENCE_MS },
+  );
 }
 
 async function overBare(giver: Visitor, taker: Visitor): Promise<number> {
