@@ -56,8 +56,8 @@ pub(crate) enum FromContents {
 enum State {
     /// It is to be had at this time, after so many failures.
     Wanted(Instant, u32),
-    /// It is on its way.
-    Coming,
+    /// It is on its way, after so many failures.
+    Coming(u32),
     /// It is here, and the engine knows.
     Held,
     /// It has left to make room, or never had any.
@@ -137,7 +137,7 @@ impl Contents {
 
     /// Bytes of what is held or on its way.
     fn taken(&self) -> u64 {
-        let counts = |state: &State| matches!(state, State::Held | State::Coming | State::Wanted(..));
+        let counts = |state: &State| matches!(state, State::Held | State::Coming(_) | State::Wanted(..));
         self.admitted.values().filter(|(_, state)| counts(state)).map(|(wanted, _)| wanted.size).sum()
     }
 
@@ -167,7 +167,8 @@ impl Contents {
     fn get(&mut self, hash: Digest) {
         let there = self.lingering.remove(&hash);
         let Some((wanted, state)) = self.admitted.get_mut(&hash) else { return };
-        *state = State::Coming;
+        let State::Wanted(_, failures) = *state else { return };
+        *state = State::Coming(failures);
         let wanted = wanted.clone();
         if there.is_none() {
             self.make_room(wanted.size);
@@ -212,10 +213,7 @@ impl Contents {
             self.folder.remove(wanted.hash);
             return false;
         };
-        let failures = match state {
-            State::Wanted(_, failures) => *failures,
-            _ => 0,
-        };
+        let failures = if let State::Coming(failures) = state { *failures } else { 0 };
         match got {
             Ok(from) => {
                 *state = State::Held;
@@ -227,7 +225,8 @@ impl Contents {
                 let wait = AGAIN_FIRST.saturating_mul(1 << failures.min(16)).min(AGAIN_MOST);
                 *state = State::Wanted(now + wait, failures);
                 self.metrics.not_fetched(error.reason());
-                if self.warned.insert(error.reason()) {
+                // The node writes what it admits about now, or has no room for it.
+                if !matches!(error, CannotFetch::NotHeld) && self.warned.insert(error.reason()) {
                     tracing::warn!(
                         "a content cannot be had: {error}; it is tried again, and further failures are only counted \
                          (edgeweave_peer_not_fetched_total)"
@@ -277,11 +276,11 @@ async fn get(
 ) -> Result<From, CannotFetch> {
     let (hash, size) = (wanted.hash, wanted.size);
     if !folder.is_own() {
-        // The node writes it about now.
-        return match folder.len(hash) {
-            Some(found) if found == size => Ok(From::Folder),
-            _ => Err(CannotFetch::Disk(std::io::ErrorKind::NotFound.into())),
-        };
+        return folder
+            .len(hash)
+            .filter(|found| *found == size)
+            .map(|_| From::Folder)
+            .ok_or(CannotFetch::NotHeld);
     }
     if let Some(file) = there.filter(|file| file.size == size) {
         let verified = folder.clone();

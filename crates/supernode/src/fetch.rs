@@ -41,6 +41,8 @@ pub(crate) enum CannotFetch {
     Status(Box<str>, StatusCode),
     #[error("{0} has other bytes than those that were admitted")]
     Differs(Box<str>),
+    #[error("the node does not hold it")]
+    NotHeld,
     #[error("a content cannot be written: {0}")]
     Disk(#[from] io::Error),
 }
@@ -52,6 +54,7 @@ impl CannotFetch {
             Self::Unreachable(..) => "unreachable",
             Self::Status(..) => "status",
             Self::Differs(_) => "differs",
+            Self::NotHeld => "not_held",
             Self::Disk(error)
                 if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
             {
