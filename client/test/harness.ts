@@ -173,21 +173,27 @@ export async function startNode(lines: string[], supernode?: SupernodeOptions): 
 /** A running native peer. */
 export interface NativePeer {
   process: ChildProcess;
+  /** Bytes of contents that it has given so far, as its metrics say. */
+  sent(): Promise<number>;
   kill(): Promise<void>;
 }
 
 /** Starts a native peer of the operator's, with a folder of its own, and more flags. */
 export async function startNativePeer(node: string, site: string, flags: string[] = []): Promise<NativePeer> {
   const folder = await mkdtemp(join(tmpdir(), "edgeweave-peer-"));
-  const where = ["--node", node, "--site", site, "--folder", folder, "--json"];
-  const listen = flags.includes("--listen-udp") ? [] : ["--listen-udp", "127.0.0.1:0"];
-  const child = spawn(BINARY, ["supernode", ...where, ...listen, ...flags], {
+  const where = ["--node", node, "--site", site, "--folder", folder, "--listen", "127.0.0.1:0", "--json"];
+  const udp = flags.includes("--listen-udp") ? [] : ["--listen-udp", "127.0.0.1:0"];
+  const child = spawn(BINARY, ["supernode", ...where, ...udp, ...flags], {
     stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
   });
   const ended = new Promise<void>((ended) => child.once("exit", () => ended()));
-  await firstLine(child, "the native peer");
+  const { listen } = JSON.parse(await firstLine(child, "the native peer")) as { listen: string };
   return {
     process: child,
+    async sent() {
+      const metrics = await (await fetch(`http://${listen}/metrics`)).text();
+      return Number(/^edgeweave_peer_sent_bytes_total\S* (\d+)/m.exec(metrics)?.[1] ?? 0);
+    },
     async kill() {
       child.kill("SIGKILL");
       await ended;

@@ -20,6 +20,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await peer?.kill();
+  peer = undefined;
   await site.close();
 });
 
@@ -58,9 +59,9 @@ test(
 );
 
 test("a page is complete though the native peer dies in the middle of it", { timeout: 3 * PATIENCE_MS }, async () => {
-  const visitor = await meet(["--upload-bytes-per-second", String(LARGE_BYTES / 8)]);
+  const visitor = await meet(["--upload-bytes-per-second", "1000000"]);
   const loading = visitor.go(`${site.origin.url}/next.html`);
-  await visitor.until("getting something", (stats) => stats.bytes.peers > SOME_BYTES);
+  await expect.poll(async () => (await peer?.sent()) ?? 0, { timeout: PATIENCE_MS }).toBeGreaterThan(SOME_BYTES);
   await peer?.kill();
   await loading;
   await expectComplete(site, visitor, PICTURES);

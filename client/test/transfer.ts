@@ -125,7 +125,7 @@ async function measure(origin: Origin, node: RunningNode) {
   };
 }
 
-/** How the time to meet a native peer grows with the round trip, on paths that delay. */
+/** How the time to meet a native peer grows with the round trip. It is as far to the node as to the peer. */
 async function measureSetup(node: RunningNode) {
   const browser_setup_ms: Record<string, number> = {};
   for (const roundTripMs of ROUND_TRIPS_MS) {
@@ -165,6 +165,10 @@ function timeConnections(): void {
   const opened: number[] = [];
   const timed = class extends RTCPeerConnection {
     began = performance.now();
+    constructor(configuration: RTCConfiguration) {
+      // The native peer is to know no way to the browser but the one that delays.
+      super({ ...configuration, iceServers: [] });
+    }
     override createDataChannel(label: string, init?: RTCDataChannelInit): RTCDataChannel {
       const channel = super.createDataChannel(label, init);
       channel.addEventListener("open", () => opened.push(performance.now() - this.began));
