@@ -156,11 +156,7 @@ export async function startNode(lines: string[], supernode?: SupernodeOptions): 
     stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
   });
   const ended = new Promise<void>((ended) => child.once("exit", () => ended()));
-  const line = await new Promise<string>((said, failed) => {
-    createInterface({ input: child.stdout as NodeJS.ReadableStream }).once("line", said);
-    child.once("error", failed);
-    child.once("exit", (code) => failed(new Error(`the node ended with ${code}`)));
-  });
+  const line = await firstLine(child, "the node");
   const { listen } = JSON.parse(line) as { listen: string };
   return {
     url: `http://${listen}`,
@@ -172,6 +168,47 @@ export async function startNode(lines: string[], supernode?: SupernodeOptions): 
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A running native peer. */
+export interface NativePeer {
+  process: ChildProcess;
+  /** Bytes of contents that it has given so far, as its metrics say. */
+  sent(): Promise<number>;
+  kill(): Promise<void>;
+}
+
+/** Starts a native peer of the operator's, with a folder of its own, and more flags. */
+export async function startNativePeer(node: string, site: string, flags: string[] = []): Promise<NativePeer> {
+  const folder = await mkdtemp(join(tmpdir(), "edgeweave-peer-"));
+  const where = ["--node", node, "--site", site, "--folder", folder, "--listen", "127.0.0.1:0", "--json"];
+  const udp = flags.includes("--listen-udp") ? [] : ["--listen-udp", "127.0.0.1:0"];
+  const child = spawn(BINARY, ["supernode", ...where, ...udp, ...flags], {
+    stdio: ["ignore", "pipe", process.env.VERBOSE ? "inherit" : "ignore"],
+  });
+  const ended = new Promise<void>((ended) => child.once("exit", () => ended()));
+  const { listen } = JSON.parse(await firstLine(child, "the native peer")) as { listen: string };
+  return {
+    process: child,
+    async sent() {
+      const metrics = await (await fetch(`http://${listen}/metrics`)).text();
+      return Number(/^edgeweave_peer_sent_bytes_total\S* (\d+)/m.exec(metrics)?.[1] ?? 0);
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What a command says first on standard output. */
+function firstLine(child: ChildProcess, what: string): Promise<string> {
+  return new Promise<string>((said, failed) => {
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).once("line", said);
+    child.once("error", failed);
+    child.once("exit", (code) => failed(new Error(`${what} ended with ${code}`)));
+  });
 }
 
 /** A visitor's browser. */

@@ -10,7 +10,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use crate::Coordinator;
-use crate::io::{Introductions, SessionId};
+use crate::io::{Introductions, SessionId, Whose};
 use crate::session::{Bond, Session};
 use crate::standing::{CERTAIN, HasOpened};
 
@@ -123,11 +123,18 @@ impl Coordinator {
         }
     }
 
+    fn whose(&self, id: SessionId) -> Whose {
+        self.sessions.get(id).map_or_else(Whose::default, |session| session.place.whose)
+    }
+
     fn remember_wants(&mut self, now: Timestamp, id: SessionId, assets: &[AssetId]) {
         let Some(peer) = self.sessions.member(id).filter(|member| member.connects).map(|member| member.peer)
         else {
             return;
         };
+        if self.whose(id) == Whose::Operator {
+            return;
+        }
         for asset in assets.iter().filter(|asset| self.manifest.get(**asset).is_some()) {
             self.wants.insert(now, *asset, id, peer);
         }
@@ -153,7 +160,9 @@ impl Coordinator {
     fn introduce(&mut self, now: Timestamp, id: SessionId, assets: &[AssetId]) -> Vec<AssetId> {
         let Some(asker) = self.sessions.member(id) else { return Vec::new() };
         let policy = &self.setup.policy;
-        if !policy.enabled || self.sessions.crowd() < policy.min_crowd.max(2) || !asker.connects {
+        let is_visitor = self.whose(id) == Whose::Visitor;
+        let is_crowd = self.sessions.crowd() >= policy.min_crowd.max(2);
+        if !policy.enabled || !is_crowd || !asker.connects || !is_visitor {
             return assets.to_vec();
         }
         let neighbours = policy.neighbours as usize;
@@ -255,7 +264,8 @@ impl Coordinator {
             Some(_) => return None,
         };
         let company = holding.company(now);
-        let is_full = company >= 2 * self.setup.policy.neighbours as usize && !has_met;
+        let is_visitor = holder.place.whose == Whose::Visitor;
+        let is_full = is_visitor && company >= 2 * self.setup.policy.neighbours as usize && !has_met;
         let (a, b) = (asker.identity(), holder.identity());
         if is_full || self.standing.are_apart(a, b) || self.standing.is_quarantined(now, b) {
             return None;

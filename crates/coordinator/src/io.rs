@@ -105,6 +105,20 @@ pub struct Place {
     pub browser: BrowserKind,
     /// A number for the address (or its prefix), so that one address cannot sight a URL as many visitors.
     pub address: u64,
+    /// Whose peer it is.
+    #[serde(default)]
+    pub whose: Whose,
+}
+
+/// Whose a peer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// A visitor's browser.
+    #[default]
+    Visitor,
+    /// The operator's own: it says by itself when it has company enough, and is not helped to neighbours.
+    Operator,
 }
 
 /// Browsers by their engines: those of one kind do most things alike.

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{hello, image, setup, swarm, swarm_with};
-use edgeweave_coordinator::io::{BrowserKind, Place};
+use edgeweave_coordinator::io::{Place, Whose};
 use edgeweave_coordinator::{Activity, Input};
 use edgeweave_protocol::limits::MESSAGE_BURST;
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
@@ -216,10 +216,10 @@ fn a_find_leads_to_few_introductions_and_their_load_is_spread() {
 fn near_holders_come_first() {
     let mut swarm = swarm().serving("/a.png", image());
     let place = |network, country| Place {
-        browser: BrowserKind::default(),
         network: Some(network),
         country: Some(country),
         address: u64::from(network),
+        ..Place::default()
     };
     (0..40).for_each(|session| _ = swarm.join_at(session, place(100 + session, *b"US")));
     let a = swarm.admit(0, "/a.png");
@@ -327,4 +327,26 @@ fn digests_of_a_large_asset_are_told_when_asked_for() {
     swarm.forget_heard();
     swarm.say(1, ToNode::Pieces { asset: film });
     assert!(matches!(&swarm.heard(1)[..], [ToPeer::Pieces { pieces, .. }] if pieces.0.len() == 1093));
+}
+
+#[test]
+fn the_operators_peer_meets_all_who_come_and_is_brought_to_nobody() {
+    let mut swarm = swarm().serving("/a.png", image());
+    let operated = swarm.join_at(1, Place { whose: Whose::Operator, address: 1, ..Place::default() });
+    let a = swarm.admit(1, "/a.png");
+    swarm.hold(1, &[a]);
+    // More than any visitor is introduced to.
+    for session in 2..42 {
+        swarm.join(session);
+        swarm.find(session, &[a]);
+        assert_eq!(swarm.introductions(session), [(operated, true, vec![a])]);
+    }
+    let mut swarm = common::swarm().serving("/a.png", image());
+    swarm.join(2);
+    let a = swarm.admit(2, "/a.png");
+    swarm.hold(2, &[a]);
+    swarm.join_at(1, Place { whose: Whose::Operator, address: 1, ..Place::default() });
+    swarm.forget_heard();
+    swarm.find(1, &[a]);
+    assert!(matches!(&swarm.heard(1)[..], [ToPeer::NoHolder { assets }] if *assets == [a]));
 }

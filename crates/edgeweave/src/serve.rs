@@ -12,10 +12,12 @@ use edgeweave_node::config::{self, AdmissionRules, Draft, Stun};
 use edgeweave_node::{Addresses, Config, Node, StartError, WebOrigin};
 use edgeweave_protocol::SiteId;
 use edgeweave_protocol::policy::{Policy, Prefer};
+use edgeweave_supernode::Metrics;
 use ipnet::IpNet;
-use tokio::signal::unix::{SignalKind, signal};
+use prometheus_client::registry::Registry;
 
 use crate::failure::Failure;
+use crate::supernode::Embedded;
 
 /// How to run a node.
 #[derive(Args)]
@@ -50,6 +52,9 @@ pub(crate) struct Options {
     /// Be no supernode: keep nothing on disk.
     #[arg(long)]
     no_supernode: bool,
+    /// Give the supernode's contents over data channels too, and meet visitors here, over UDP.
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_supernode")]
+    supernode_data_channels: Option<SocketAddr>,
     /// How browsers reach this node, when what is in front of it speaks TLS.
     #[arg(long, value_name = "URL")]
     base_url: Option<WebOrigin>,
@@ -88,7 +93,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         print!("{}", config::DEFAULTS);
         return Ok(());
     }
-    log_to_standard_error();
+    crate::log_to_standard_error();
     crate::raise_file_limit();
     let json = options.json;
     let config = configuration(options)?;
@@ -126,6 +131,7 @@ fn apply(options: Options, draft: &mut Draft) {
         None => draft.stun,
     };
     draft.supernode.enabled &= !options.no_supernode;
+    draft.supernode.data_channels = options.supernode_data_channels.or(draft.supernode.data_channels);
     draft.base_url = options.base_url.or(draft.base_url.take());
     draft.origin = options.origin.or(draft.origin.take());
     if !options.public_origins.is_empty() {
@@ -152,11 +158,20 @@ fn change(options: &Options, policy: &mut Policy, admission: &mut AdmissionRules
 
 async fn serve(config: Config, json: bool) -> Result<(), Failure> {
     // From here on a signal is kept until it is waited for.
-    let ends = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-    let [Ok(mut terminate), Ok(mut interrupt)] = ends else {
-        return Err(Failure::other("cannot wait for signals"));
+    let end = crate::told_to_end()?;
+    let (metrics, mut registry) = (Metrics::default(), Registry::default());
+    metrics.register(&mut registry);
+    let (supernode, api_token) = (config.supernode.clone(), config.api_token.clone());
+    let node = Node::start_counting(config, registry).await.map_err(|error| failure(&error))?;
+    let peers = match supernode {
+        Some(supernode) => {
+            let at = node.addresses().clone();
+            // They have runtimes of their own, which cannot be entered from this one.
+            let start = move || Embedded::start(&supernode, api_token.as_deref(), &at, &metrics);
+            tokio::task::spawn_blocking(start).await.map_err(|error| Failure::other(error.to_string()))??
+        }
+        None => None,
     };
-    let node = Node::start(config).await.map_err(|error| failure(&error))?;
     announce(node.addresses(), json);
     if let Err(missing) = edgeweave_node::CLIENT {
         eprintln!("edgeweave: {missing}");
@@ -164,9 +179,10 @@ async fn serve(config: Config, json: bool) -> Result<(), Failure> {
     if let Err(why) = node.check_origin().await {
         eprintln!("edgeweave: {why}; the node waits for it (/readyz says when it is there)");
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    end.await;
+    if let Some(peers) = peers {
+        // Whatever they have to say has been said, or the process ends all the same.
+        let _ = tokio::task::spawn_blocking(|| peers.end()).await;
     }
     node.shut_down().await;
     Ok(())
@@ -200,10 +216,4 @@ fn failure(error: &StartError) -> Failure {
         }
         _ => failure,
     }
-}
-
-fn log_to_standard_error() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("EDGEWEAVE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -166,8 +166,8 @@ pub(crate) struct SupernodeMetrics {
 
 impl Metrics {
     /// Names everything.
-    pub(crate) fn registry(&self) -> Registry {
-        let mut all = Registry::with_prefix("edgeweave");
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let all = registry.sub_registry_with_prefix("edgeweave");
         let Self { mesh, swarms, fetch, proxy, reports, supernode } = self;
         all.register("sessions", "Open sessions of peers", mesh.sessions.clone());
         all.register("messages_received", "Messages from peers", mesh.received.clone());
@@ -214,7 +214,6 @@ impl Metrics {
             "Failures to keep contents, by reason",
             supernode.not_kept.clone(),
         );
-        all
     }
 }
 

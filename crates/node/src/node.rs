@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use edgeweave_protocol::SiteId;
 use edgeweave_protocol::policy::Policy;
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
@@ -90,6 +91,11 @@ pub enum StartError {
 impl Node {
     /// Starts a node; it answers when this returns.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_counting(config, Registry::default()).await
+    }
+
+    /// Starts a node whose metrics are shown beside what is registered already.
+    pub async fn start_counting(config: Config, mut registry: Registry) -> Result<Self, StartError> {
         let places = Places::read(config.geo_asn.as_deref(), config.geo_country.as_deref())?;
         let (listener, listen) = bind(config.listen, "--listen").await?;
         let admin = match config.admin_listen {
@@ -100,6 +106,7 @@ impl Node {
         let stun_at = stun_socket.as_ref().and_then(|socket| socket.local_addr().ok());
 
         let metrics = Metrics::default();
+        metrics.register(&mut registry);
         let reach = match config.fetch_reach {
             Some(reach) => reach,
             None => reach_of_origins(&config.sites).await,
@@ -142,7 +149,7 @@ impl Node {
             mesh,
             supernode,
             places,
-            registry: metrics.registry(),
+            registry,
             metrics,
             scripts: Scripts::default(),
             senders: Senders::default(),

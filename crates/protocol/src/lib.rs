@@ -19,6 +19,8 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod message;
+#[cfg(feature = "hash")]
+pub mod naming;
 pub mod policy;
 pub mod reason;
 pub mod report;

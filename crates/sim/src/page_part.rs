@@ -601,6 +601,7 @@ impl Simulation {
                 person::BrowserKind::Other => BrowserKind::Other,
                 person::BrowserKind::Chrome | person::BrowserKind::Edge => BrowserKind::Chromium,
             },
+            ..Default::default()
         }
     }
 }

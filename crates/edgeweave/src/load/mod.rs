@@ -2,6 +2,7 @@
 
 mod echo;
 mod idle;
+mod meeting;
 mod origin;
 mod peer;
 mod process;
@@ -22,6 +23,8 @@ pub(crate) enum Load {
     Signalling(signalling::Options),
     /// Let peers in pairs send signals to each other through a node.
     Relay(relay::Options),
+    /// Let two native peers meet in virtual time: in how many round trips a channel is open.
+    Meeting(meeting::Options),
     /// Hold sessions open that do nothing.
     Idle(idle::Options),
     /// Send messages to a bare echo server and wait for each to come back.
@@ -81,6 +84,7 @@ pub(crate) fn run(load: Load) -> Result<(), Failure> {
         match load {
             Load::Signalling(options) => signalling::run(&options).await,
             Load::Relay(options) => print(&relay::run(&options, || {}).await?.generated),
+            Load::Meeting(options) => meeting::run(&options),
             Load::Idle(options) => idle::run(&options).await,
             Load::Echo(options) => print(&echo::run(&options, || {}).await?),
             Load::EchoServer { listen } => echo::serve(listen).await,

@@ -13,11 +13,7 @@ use crate::client::{Peer, is_local};
 
 /// Lets through who knows the token; where there is none, who is on this machine.
 pub(super) async fn check(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let refused = match &app.api_token {
-        Some(token) => check_token(token, &request),
-        None => check_machine(&app, &request),
-    };
-    match refused {
+    match admit(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) => {
             let asks_for_token = problem.status == StatusCode::UNAUTHORIZED;
@@ -28,6 +24,18 @@ pub(super) async fn check(State(app): State<Shared>, request: Request, next: Nex
             }
             response
         }
+    }
+}
+
+/// Whether whoever asks is the operator.
+pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
+    admit(app, request).is_ok()
+}
+
+fn admit(app: &App, request: &Request) -> Result<(), Problem> {
+    match &app.api_token {
+        Some(token) => check_token(token, request),
+        None => check_machine(app, request),
     }
 }
 

@@ -22,6 +22,7 @@ use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::access::is_operator;
 use crate::app::Shared;
 use crate::site::Site;
 

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 pub use self::draft::{Draft, SiteDraft, api_token, parse_network, prefer};
 pub use self::mistake::{Mistake, Mistakes};
-pub use self::supernode::{SupernodeConfig, SupernodeDraft};
+pub use self::supernode::{SupernodeConfig, SupernodeDraft, caches};
 pub use crate::fetch::Reach;
 use crate::web_origin::WebOrigin;
 

@@ -1,13 +1,14 @@
 //! What the operator decides of the supernode.
 
 use std::env;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 use toml::de::DeValue;
 
 use super::draft::path;
-use super::table::{Read, Table, number, yes_or_no};
+use super::table::{Read, Table, list, number, parsed, socket, yes_or_no};
 
 /// The most bytes on disk when nothing is said (10 GiB): all assets of most sites.
 const DISK_BYTES: u64 = 10 << 30;
@@ -25,6 +26,11 @@ pub struct SupernodeConfig {
     pub folder: PathBuf,
     /// The most bytes of contents that are kept.
     pub disk_bytes: u64,
+    /// Where visitors' peer connections arrive, over UDP; none when contents are given over HTTP alone. Further sites
+    /// take the ports behind this one.
+    pub data_channels: Option<SocketAddr>,
+    /// The addresses at which visitors reach it, where they are others.
+    pub public_addresses: Vec<IpAddr>,
 }
 
 /// What is asked for; its keys are documented in [`super::DEFAULTS`].
@@ -34,11 +40,19 @@ pub struct SupernodeDraft {
     pub enabled: bool,
     pub folder: Option<PathBuf>,
     pub disk_bytes: u64,
+    pub data_channels: Option<SocketAddr>,
+    pub public_addresses: Vec<IpAddr>,
 }
 
 impl Default for SupernodeDraft {
     fn default() -> Self {
-        Self { enabled: true, folder: None, disk_bytes: DISK_BYTES }
+        Self {
+            enabled: true,
+            folder: None,
+            disk_bytes: DISK_BYTES,
+            data_channels: None,
+            public_addresses: Vec::new(),
+        }
     }
 }
 
@@ -48,11 +62,14 @@ impl SupernodeDraft {
         table.set_some("folder", &mut self.folder, folder);
         // TOML has no larger whole numbers.
         table.set("disk_bytes", &mut self.disk_bytes, number(1, i64::MAX as u64));
+        table.set_some("data_channels", &mut self.data_channels, socket);
+        table.set("public_addresses", &mut self.public_addresses, list(parsed));
     }
 
     pub(super) fn finish(self) -> Option<SupernodeConfig> {
-        let Self { enabled, folder, disk_bytes } = self;
-        enabled.then(|| SupernodeConfig { folder: folder.unwrap_or_else(default_folder), disk_bytes })
+        let Self { enabled, folder, disk_bytes, data_channels, public_addresses } = self;
+        let folder = move || folder.unwrap_or_else(|| caches(NAME));
+        enabled.then(|| SupernodeConfig { folder: folder(), disk_bytes, data_channels, public_addresses })
     }
 }
 
@@ -61,15 +78,17 @@ fn folder(value: &DeValue<'_>) -> Read<PathBuf> {
     if path.as_os_str().is_empty() { Err("this names no folder".into()) } else { Ok(path) }
 }
 
-/// A folder for caches: what is kept can be fetched again, so it belongs neither into backups nor beside state, and
+/// Where contents of this name are kept, unless something else is said.
+///
+/// It is a folder for caches: what is kept can be fetched again, so it belongs neither into backups nor beside state, and
 /// outlives a restart, which a folder for temporary files may not.
-fn default_folder() -> PathBuf {
+pub fn caches(name: &str) -> PathBuf {
     // There can be several, separated as in PATH.
     let of_systemd = env::var_os(OF_SYSTEMD).and_then(|folders| env::split_paths(&folders).next());
     if let Some(folder) = of_systemd.filter(|folder| folder.is_absolute()) {
-        return folder.join(NAME);
+        return folder.join(name);
     }
     let caches = etcetera::base_strategy::choose_native_strategy().map(|native| native.cache_dir());
     // Services without a home have none.
-    caches.unwrap_or_else(|_| env::temp_dir()).join(EDGEWEAVE).join(NAME)
+    caches.unwrap_or_else(|_| env::temp_dir()).join(EDGEWEAVE).join(name)
 }

@@ -1,7 +1,6 @@
 //! The anonymous origin fetcher: asks a site's own origin for what visitors sighted, as somebody whom the origin does
 //! not know, and passes on what the answer's headers say and its content hashes to. The content itself goes to the supernode, if there is one.
 
-mod pieces;
 mod resolver;
 #[cfg(test)]
 mod tests;
@@ -13,12 +12,12 @@ use std::time::{Duration, Instant};
 use edgeweave_coordinator::io::{Content, Fetched};
 use edgeweave_protocol::Reason;
 use edgeweave_protocol::manifest::Headers;
+use edgeweave_protocol::naming::{Named, PieceHasher};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use self::pieces::PieceHasher;
 use self::resolver::{PrivateAddress, PublicResolver};
 use crate::mesh::{FetchOrder, Mesh};
 use crate::metrics::FetchMetrics;
@@ -165,7 +164,8 @@ async fn read(
         }
         keeping.take(&chunk).await;
     }
-    Ok(hasher.finish())
+    let Named { size, hash, pieces } = hasher.finish();
+    Ok(Content { size, hash, pieces })
 }
 
 /// All headers. None may be left out because its value is no text: it could be the one that forbids admission.

@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use edgeweave_coordinator::io::Place;
+use edgeweave_coordinator::io::{Place, Whose};
 use headers::{Connection, HeaderMapExt, SecWebsocketAccept, SecWebsocketKey, SecWebsocketVersion, Upgrade};
 use http::header::{ORIGIN, USER_AGENT};
 use http::{HeaderMap, StatusCode};
@@ -11,11 +11,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::say;
-use crate::app::Shared;
+use crate::api::is_operator;
+use crate::app::{App, Shared};
 use crate::client::Client;
 use crate::mesh::Arrival;
 use crate::place::browser_kind;
 use crate::web_origin::WebOrigin;
+
+/// By this a native peer says that it is the operator's, who may use the API.
+const SUPERNODE: &str = "supernode";
 
 /// Answers the upgrade; what comes after it is the mesh thread's.
 pub(super) async fn join(State(app): State<Shared>, mut request: Request) -> Response {
@@ -32,7 +36,7 @@ pub(super) async fn join(State(app): State<Shared>, mut request: Request) -> Res
     };
     let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
     let browser = browser_kind(user_agent.unwrap_or_default());
-    let place = Place { browser, ..app.places.of(client.address) };
+    let place = Place { browser, whose: whose(&app, &request), ..app.places.of(client.address) };
     let on_upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(hand_over(app, on_upgrade, client, place, origin));
 
@@ -49,6 +53,15 @@ fn websocket_key(headers: &HeaderMap) -> Option<SecWebsocketKey> {
     let to_websocket = headers.typed_get::<Upgrade>() == Some(Upgrade::websocket());
     let speaks_13 = headers.typed_get::<SecWebsocketVersion>() == Some(SecWebsocketVersion::V13);
     headers.typed_get().filter(|_| upgrades && to_websocket && speaks_13)
+}
+
+/// Whose peer it is that asks. Pages cannot pass for the operator's: browsers always say from what origin they are.
+fn whose(app: &App, request: &Request) -> Whose {
+    let says = request.uri().query().is_some_and(|query| {
+        url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == SUPERNODE)
+    });
+    let is_page = request.headers().contains_key(ORIGIN);
+    if says && !is_page && is_operator(app, request) { Whose::Operator } else { Whose::Visitor }
 }
 
 /// A page that belongs to no site of this node.

@@ -66,7 +66,7 @@ impl Held {
 impl Folder {
     /// Makes the folder if there is none, and finds what is in it. What is over the budget leaves.
     pub(super) async fn open(config: SupernodeConfig, bytes: Gauge) -> Result<Self, CannotKeep> {
-        let SupernodeConfig { folder: path, disk_bytes: budget } = config;
+        let SupernodeConfig { folder: path, disk_bytes: budget, .. } = config;
         let found = path.clone();
         let found = tokio::task::spawn_blocking(move || find(&found)).await;
         let (lock, held) = found.map_err(io::Error::other).map_err(CannotKeep::io("read", &path))??;

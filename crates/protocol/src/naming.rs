@@ -1,28 +1,39 @@
-//! Cuts content into pieces and names it, as it streams by.
+//! How a content gets its name: it is cut into pieces as it streams by, and named by their digests.
 
-use edgeweave_coordinator::io::Content;
-use edgeweave_protocol::Digest;
-use edgeweave_protocol::digest::PieceDigests;
-use edgeweave_protocol::limits::PIECE_BYTES;
 use sha2::{Digest as _, Sha256};
+
+use crate::Digest;
+use crate::digest::PieceDigests;
+use crate::limits::PIECE_BYTES;
 
 /// The digests of a content, of which nothing else is kept.
 #[derive(Default)]
-pub(super) struct PieceHasher {
+pub struct PieceHasher {
     size: u64,
     piece: Sha256,
     in_piece: usize,
     digests: Vec<Digest>,
 }
 
+/// A content's name, and what it was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The content's length in bytes.
+    pub size: u64,
+    /// Its name.
+    pub hash: Digest,
+    /// The digests of its pieces.
+    pub pieces: PieceDigests,
+}
+
 impl PieceHasher {
     /// Bytes so far.
-    pub(super) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.size
     }
 
     /// Takes the next bytes.
-    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+    pub fn update(&mut self, mut bytes: &[u8]) {
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(PIECE_BYTES as usize - self.in_piece));
@@ -35,15 +46,15 @@ impl PieceHasher {
         }
     }
 
-    /// The digests of all that was taken; no bytes at all are one empty piece.
-    pub(super) fn finish(mut self) -> Content {
+    /// The name of all that was taken; no bytes at all are one empty piece.
+    pub fn finish(mut self) -> Named {
         if self.in_piece > 0 || self.digests.is_empty() {
             self.end_piece();
         }
         let mut hash = Sha256::new();
         self.digests.iter().for_each(|digest| hash.update(digest.0));
         let hash = Digest(hash.finalize().into());
-        Content { size: self.size, hash, pieces: PieceDigests(self.digests) }
+        Named { size: self.size, hash, pieces: PieceDigests(self.digests) }
     }
 
     fn end_piece(&mut self) {
@@ -54,11 +65,10 @@ impl PieceHasher {
 
 #[cfg(test)]
 mod tests {
-    use edgeweave_protocol::manifest::piece_count;
-
     use super::*;
+    use crate::manifest::piece_count;
 
-    fn hashed(content: &[u8], step: usize) -> Content {
+    fn hashed(content: &[u8], step: usize) -> Named {
         let mut hasher = PieceHasher::default();
         content.chunks(step).for_each(|chunk| hasher.update(chunk));
         hasher.finish()
