@@ -165,7 +165,7 @@ impl Embedded {
                 upload_bytes_per_second: None,
                 neighbours: NEIGHBOURS,
             };
-            threads.push(start_thread(config, metrics.clone(), ended.clone())?);
+            threads.push(start_thread(config, metrics, ended.clone())?);
         }
         Ok(Some(Self { end, threads }))
     }
@@ -192,7 +192,7 @@ fn node_on_this_machine(listen: SocketAddr) -> Result<Url, Failure> {
 
 fn start_thread(
     config: Config,
-    metrics: Metrics,
+    metrics: &Metrics,
     mut ended: watch::Receiver<bool>,
 ) -> Result<std::thread::JoinHandle<()>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -200,7 +200,7 @@ fn start_thread(
         .build()
         .map_err(|error| Failure::other(format!("cannot start threads: {error}")))?;
     // What cannot be started is said before the node says that it serves.
-    let supernode = runtime.block_on(Supernode::start(config, &metrics)).map_err(|error| {
+    let supernode = runtime.block_on(Supernode::start(config, metrics)).map_err(|error| {
         Failure::other(error.to_string())
             .with_way_out("choose another address with --supernode-data-channels")
     })?;
