@@ -202,6 +202,6 @@ hash: Digest,
  */
 segments: Array<number>, } } | { "shelf": Shelf } | { "persist": { 
 /**
- * Opaque bytes.
+ * Opaque bytes, once it is written.
  */
 state: Uint8Array<ArrayBuffer>, } } | { "stats": Stats } | { "report": Report };

@@ -9,10 +9,11 @@ use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{Reason, SiteId, Timestamp};
 
+use crate::content::Content;
 use crate::dice::Dice;
 use crate::event::{EngineKey, Event};
 use crate::faults::Fault;
-use crate::origin::ORIGIN;
+use crate::origin::{ORIGIN, Origin, is_public, mesh_lifetime};
 use crate::scenario::Scenario;
 use crate::simulation::{Simulation, UNIX_MS};
 
@@ -102,6 +103,13 @@ impl Simulation {
     }
 
     pub(crate) fn node_fetched(&mut self, url: Box<str>, outcome: Result<Fetched, Reason>) {
+        if let (Ok(Fetched { content: Some(content), .. }), Some(asset)) = (&outcome, Origin::asset(&url)) {
+            let caching = self.site.assets[asset as usize].caching;
+            if is_public(caching) {
+                let version = Content::of(content.hash).version;
+                self.supernodes.read_by_node(asset, version, self.now() + mesh_lifetime(caching));
+            }
+        }
         self.tell_node(Input::Fetched { url, outcome });
     }
 

@@ -36,11 +36,13 @@ pub(crate) struct Supernodes {
     nearest: Vec<Option<(usize, u64)>>,
     /// What each holds: which version, and until when that is known to be the origin's.
     held: Vec<BTreeMap<u32, (u32, Timestamp)>>,
+    /// The one that is the node's own: what the node fetches anyway is kept there as it streams by.
+    at_node: Option<usize>,
 }
 
 impl Supernodes {
     /// One in the largest network of each of these countries.
-    pub(crate) fn new(world: &World, countries: &[String]) -> Self {
+    pub(crate) fn new(world: &World, countries: &[String], node_network: usize) -> Self {
         let place =
             |code: &String| world.countries.iter().position(|country| country.code == code.as_bytes());
         let of = |country: usize| world.networks.iter().position(|network| network.country == country);
@@ -50,7 +52,15 @@ impl Supernodes {
             distances.enumerate().min_by_key(|(_, round_trip)| *round_trip)
         };
         let nearest = (0..world.networks.len()).map(nearest).collect();
-        Self { nearest, held: vec![BTreeMap::new(); networks.len()] }
+        let at_node = networks.iter().position(|network| *network == node_network);
+        Self { nearest, held: vec![BTreeMap::new(); networks.len()], at_node }
+    }
+
+    /// The node has read a version of an asset, which is known to be the origin's until some time.
+    pub(crate) fn read_by_node(&mut self, asset: u32, version: u32, until: Timestamp) {
+        if let Some(place) = self.at_node {
+            self.held[place].insert(asset, (version, until));
+        }
     }
 
     /// The nearest to a network, and the round trip to its edge.
