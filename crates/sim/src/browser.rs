@@ -154,6 +154,14 @@ impl Transport {
         }
     }
 
+    /// Sets a connection up where none is open.
+    pub(crate) fn open(&mut self, now: Timestamp, round_trip: Duration) {
+        match self {
+            Self::H1(pool) => pool.open(now, round_trip),
+            Self::H2(connection) => drop(connection.open(now, round_trip)),
+        }
+    }
+
     /// Asks; returns when [`pump`](Self::pump) is wanted, if it is not going on already.
     pub(crate) fn ask(&mut self, now: Timestamp, ask: Ask, round_trip: Duration) -> Option<Timestamp> {
         match self {
@@ -239,6 +247,18 @@ impl Connection {
         self.ready_at.is_some_and(|ready| now < ready.max(self.used_at) + self.keep_alive)
     }
 
+    /// Sets it up where it is not open; returns when it is there.
+    pub(crate) fn open(&mut self, now: Timestamp, round_trip: Duration) -> Timestamp {
+        let open = self.ready_at.filter(|_| self.is_open(now));
+        let ready = open.unwrap_or_else(|| {
+            self.window = Window::default();
+            now + round_trip * Http::H2.setup_round_trips()
+        });
+        self.ready_at = Some(ready);
+        self.used_at = self.used_at.max(now);
+        ready
+    }
+
     /// Asks for so many bytes, which take the origin `think` to find. Returns when [`pump`](Self::pump) is wanted, if it
     /// is not going on already.
     pub(crate) fn ask(
@@ -249,13 +269,7 @@ impl Connection {
         think: Duration,
         round_trip: Duration,
     ) -> Option<Timestamp> {
-        let open = self.ready_at.filter(|_| self.is_open(now));
-        let ready = open.unwrap_or_else(|| {
-            self.window = Window::default();
-            now + round_trip * Http::H2.setup_round_trips()
-        });
-        self.ready_at = Some(ready);
-        self.used_at = self.used_at.max(now);
+        let ready = self.open(now, round_trip);
         let ready_at = ready.max(now) + round_trip / 2 + think;
         let later =
             self.answers.iter().rposition(|answer| answer.ready_at <= ready_at).map_or(0, |at| at + 1);

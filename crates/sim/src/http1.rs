@@ -104,6 +104,14 @@ impl Pool {
         self.lines.iter().any(|line| line.answer.is_some() || now < line.free_at + self.keep_alive)
     }
 
+    /// Sets a line up where none is open.
+    pub(crate) fn open(&mut self, now: Timestamp, round_trip: Duration) {
+        if !self.is_open(now) {
+            let free_at = now + round_trip * SETUP_ROUND_TRIPS;
+            self.lines.push(Line { free_at, window: SlowStart::default(), answer: None });
+        }
+    }
+
     /// Asks; returns when [`pump`](Self::pump) is wanted, if not when it already is.
     pub(crate) fn ask(&mut self, now: Timestamp, ask: Ask, round_trip: Duration) -> Option<Timestamp> {
         let place = self.waiting.partition_point(|waiting| waiting.urgency <= ask.urgency);

@@ -9,11 +9,12 @@ use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{Reason, SiteId, Timestamp};
 
+use crate::content::Content;
 use crate::dice::Dice;
 use crate::event::{EngineKey, Event};
 use crate::faults::Fault;
 use crate::link::{SlowStart, milliseconds, transmission};
-use crate::origin::{ORIGIN, Origin};
+use crate::origin::{ORIGIN, Origin, is_public, mesh_lifetime};
 use crate::scenario::Scenario;
 use crate::simulation::{Simulation, UNIX_MS};
 
@@ -103,9 +104,12 @@ impl Simulation {
     }
 
     pub(crate) fn node_fetched(&mut self, url: Box<str>, outcome: Result<Fetched, Reason>) {
-        let has_come = outcome.as_ref().is_ok_and(|fetched| fetched.content.is_some());
-        if let Some(asset) = Origin::asset(&url).filter(|_| has_come) {
-            self.node_keeps(asset);
+        if let (Ok(Fetched { content: Some(content), .. }), Some(asset)) = (&outcome, Origin::asset(&url)) {
+            let caching = self.site.assets[asset as usize].caching;
+            if is_public(caching) {
+                let version = Content::of(content.hash).version;
+                self.supernodes.read_by_node(asset, version, self.now() + mesh_lifetime(caching));
+            }
         }
         self.tell_node(Input::Fetched { url, outcome });
     }

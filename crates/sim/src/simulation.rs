@@ -76,7 +76,7 @@ impl Simulation {
             queue: Queue::new(),
             visitors: Slab::new(),
             node: Node::new(&scenario),
-            supernodes: Supernodes::new(&world, &scenario.supernodes),
+            supernodes: Supernodes::new(&world, &scenario.supernodes, origin_network),
             peers: BTreeMap::new(),
             figures: Figures::default(),
             laws: Laws::default(),

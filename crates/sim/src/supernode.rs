@@ -28,9 +28,6 @@ pub(crate) const BYTES_PER_S: u64 = 125_000_000;
 /// Larger contents are left to the origin, as the worker does.
 const SIZE_MOST: u32 = 8 << 20;
 
-/// In a given network there is one, which is a part of the node.
-const NODES_OWN: usize = 0;
-
 /// All supernodes.
 #[derive(Debug)]
 pub(crate) struct Supernodes {
@@ -38,14 +35,16 @@ pub(crate) struct Supernodes {
     nearest: Vec<Option<(usize, u64)>>,
     /// What each holds: which version, and until when that is known to be the origin's.
     held: Vec<BTreeMap<u32, (u32, Timestamp)>>,
+    /// The one that is the node's own: what the node fetches anyway is kept there as it streams by.
+    at_node: Option<usize>,
 }
 
 impl Supernodes {
     /// One in the largest network of each of these countries.
-    pub(crate) fn new(world: &World, countries: &[String]) -> Self {
+    pub(crate) fn new(world: &World, countries: &[String], node_network: usize) -> Self {
         if world.given.is_some() && !countries.is_empty() {
-            // The node's own.
-            return Self { nearest: vec![Some((NODES_OWN, 0))], held: vec![BTreeMap::new()] };
+            // In a given network there is one, which is a part of the node.
+            return Self { nearest: vec![Some((0, 0))], held: vec![BTreeMap::new()], at_node: Some(0) };
         }
         let place =
             |code: &String| world.countries.iter().position(|country| country.code == code.as_bytes());
@@ -56,7 +55,15 @@ impl Supernodes {
             distances.enumerate().min_by_key(|(_, round_trip)| *round_trip)
         };
         let nearest = (0..world.networks.len()).map(nearest).collect();
-        Self { nearest, held: vec![BTreeMap::new(); networks.len()] }
+        let at_node = networks.iter().position(|network| *network == node_network);
+        Self { nearest, held: vec![BTreeMap::new(); networks.len()], at_node }
+    }
+
+    /// The node has read a version of an asset, which is known to be the origin's until some time.
+    pub(crate) fn read_by_node(&mut self, asset: u32, version: u32, until: Timestamp) {
+        if let Some(place) = self.at_node {
+            self.held[place].insert(asset, (version, until));
+        }
     }
 
     /// The nearest to a network, and the round trip to its edge.
@@ -66,17 +73,6 @@ impl Supernodes {
 }
 
 impl Simulation {
-    /// The node has fetched an asset: its own supernode keeps what it read.
-    pub(crate) fn node_keeps(&mut self, asset: u32) {
-        let now = self.now();
-        let caching = self.site.assets[asset as usize].caching;
-        let held = self.supernodes.held.get_mut(NODES_OWN);
-        if let Some(held) = held.filter(|_| self.scenario.network.is_some() && is_public(caching)) {
-            let version = Origin::content(now, &self.site, asset, None).version;
-            held.insert(asset, (version, now + mesh_lifetime(caching)));
-        }
-    }
-
     /// From a visitor to the nearest supernode, and back.
     pub(crate) fn round_trip_to_supernode(&self, key: Key) -> Option<Duration> {
         let visitor = self.visitors.get(key)?;

@@ -116,10 +116,15 @@ impl Simulation {
             return;
         }
         self.tell_load(key);
+        let to_node = self.round_trip_to_supernode(key);
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let mut wait = IDLE_AFTER_LOAD;
         if !std::mem::replace(&mut visitor.client.kept.installed, true) {
             wait += visitor.mesh.down.carry(now, CLIENT_BYTES).since(now);
+            // They come over the connection that assets will come over, as the supernode is a part of the node.
+            if let Some(round_trip) = to_node {
+                visitor.mesh.supernode.open(now, round_trip);
+            }
         }
         self.want_engine(key, wait);
     }
