@@ -119,7 +119,7 @@ impl Contents {
     }
 
     /// What is admitted has changed.
-    pub(crate) fn admitted(&mut self, now: Instant, shelf: Shelf) {
+    pub(crate) fn admitted(&mut self, now: Instant, shelf: &Shelf) {
         let known = std::mem::take(&mut self.admitted);
         let mut before: BTreeMap<_, _> = known.into_iter().collect();
         for asset in shelf.assets.iter() {

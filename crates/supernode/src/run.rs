@@ -267,7 +267,7 @@ impl Supernode {
                 self.contents.read(Read { peer, transfer, header, hash, segment, offset, len });
             }
             Output::Drop { hash, .. } => self.contents.dropped(Instant::now(), hash),
-            Output::Shelf(shelf) => self.contents.admitted(Instant::now(), shelf),
+            Output::Shelf(shelf) => self.contents.admitted(Instant::now(), &shelf),
             Output::Stats(stats) => {
                 self.metrics.connected.set(stats.connected.into());
                 self.metrics.neighbours.set(stats.neighbours.into());
