@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use edgeweave_protocol::report::Sources;
 use serde::Serialize;
 
 use crate::figures::{self, Arms, Loads, Sent};
 use crate::simulation::Simulated;
-use crate::told::{CostTold, Sources, Truths};
+use crate::told::{CostTold, Truths};
 use crate::visits::{View, Visited};
 
 /// The reason with which a client says that its visitor was drawn to be left alone.
@@ -126,7 +127,7 @@ impl Summary {
         let times = Arms { holdout: by_visitor(Arm::Holdout), mesh: by_visitor(Arm::Mesh) };
 
         let controlled = in_arm(Arm::Mesh).filter(|view| view.told.controlled);
-        let mut bytes = controlled.fold(Sources::default(), |sum, view| sum.plus(view.told.bytes));
+        let mut bytes = controlled.fold(Sources::default(), |sum, view| sum + view.told.bytes);
         bytes.origin = in_arm(Arm::Mesh).map(|view| view.from_origin + view.documents).sum();
 
         let compared: Vec<_> = in_arm(Arm::Mesh)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use edgeweave_protocol::report::Sources;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Copied;
@@ -59,26 +60,6 @@ pub(crate) struct ViewTold {
     pub(crate) resources: Vec<Resource>,
     pub(crate) errors: Vec<String>,
     pub(crate) bodies: Vec<Body>,
-}
-
-/// By who answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sources {
-    pub(crate) cache: u64,
-    pub(crate) peers: u64,
-    pub(crate) supernode: u64,
-    pub(crate) origin: u64,
-}
-
-impl Sources {
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            cache: self.cache + other.cache,
-            peers: self.peers + other.peers,
-            supernode: self.supernode + other.supernode,
-            origin: self.origin + other.origin,
-        }
-    }
 }
 
 /// What the browser measured of a request.

@@ -160,3 +160,16 @@ pub struct Sources {
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub origin: u64,
 }
+
+impl std::ops::Add for Sources {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            cache: self.cache + other.cache,
+            peers: self.peers + other.peers,
+            supernode: self.supernode + other.supernode,
+            origin: self.origin + other.origin,
+        }
+    }
+}

@@ -2,10 +2,10 @@
 
 use edgeweave_plot::plot::{ACROSS, Entry, Scale, UP, column, legend, plot, tooltip};
 use edgeweave_plot::words::bytes;
+use edgeweave_protocol::report::Sources;
 use maud::{Markup, html};
 
 use crate::summary::{Arm, ByView};
-use crate::told::Sources;
 use crate::visits::View;
 
 /// Columns of the plot.
@@ -30,7 +30,7 @@ pub(super) fn section(views: &[View], arms: &ByView<Arm>) -> Markup {
     let mut columns = vec![Sources::default(); COLUMNS];
     for view in &mesh {
         let column = &mut columns[((minutes(view) / width) as usize).min(COLUMNS - 1)];
-        *column = column.plus(Sources { origin: view.from_origin, ..view.told.bytes });
+        *column = *column + Sources { origin: view.from_origin, ..view.told.bytes };
     }
     let parts = |sources: &Sources| [sources.cache, sources.peers, sources.supernode, sources.origin];
     let total = |sources: &Sources| parts(sources).iter().sum::<u64>() as f64;
