@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { PATIENCE_MS, settle, type Visitor } from "./harness";
+import { PATIENCE_MS, picture, settle, type Visitor } from "./harness";
 import { mischievous, pausing } from "./mischief";
 import { expectComplete, expectRecorded, PICTURES, pictures, type Scene } from "./scene";
 
@@ -17,9 +17,42 @@ afterEach(() => site.close());
 async function expectCompleteSoon(visitor: Visitor): Promise<void> {
   const shown = () => [...document.images].every((image) => image.complete && image.naturalWidth > 0);
   await visitor.page.waitForFunction(shown, undefined, { timeout: PATIENCE_MS });
-  visitor.errors = visitor.errors.filter((error) => !error.includes("net::ERR_FAILED"));
+  visitor.errors = visitor.errors.filter((error) => !/net::ERR_(FAILED|EMPTY_RESPONSE)/.test(error));
   await expectComplete(site, visitor, PICTURES);
 }
+
+test("what a worker lets pass that has just started is counted", { timeout: 3 * PATIENCE_MS }, async () => {
+  site.origin.contents.set("/new.bmp", { type: "image/bmp", body: picture(100_054, 3) });
+  const visitor = await site.arrive();
+  await visitor.go(`${site.origin.url}/`);
+  await settle(visitor);
+  await visitor.stopWorker();
+  await visitor.page.evaluate(() => fetch("/new.bmp").then((response) => response.arrayBuffer()));
+  const { bytes } = await visitor.until("counted", (stats) => stats.requests.origin > 0);
+  expect(bytes.origin).toBe(100_054);
+});
+
+test("what failed before the client had begun is loaded again as well", { timeout: 3 * PATIENCE_MS }, async () => {
+  await peer.page.goto("about:blank");
+  const visitor = await site.arrive();
+  await visitor.go(`${site.origin.url}/`);
+  await settle(visitor);
+  await visitor.until("told", (stats) => stats.admitted === PICTURES.length);
+  await visitor.tab();
+  site.origin.fault = (request, response) => {
+    if (request.url?.endsWith(".bmp")) response.destroy();
+    return response.destroyed;
+  };
+  await visitor.page.route(`${site.node.url}/edgeweave.js`, async (route) => {
+    const failed = () => document.images.length > 0 && [...document.images].every((image) => image.complete);
+    await visitor.page.waitForFunction(failed, undefined, { timeout: PATIENCE_MS });
+    site.origin.fault = () => false;
+    await visitor.stopWorker();
+    await route.continue();
+  });
+  await visitor.go(`${site.origin.url}/next.html`);
+  await expectCompleteSoon(visitor);
+});
 
 test("a page is complete though its worker is stopped while peers answer", { timeout: 3 * PATIENCE_MS }, async () => {
   const visitor = await site.meet(PICTURES.length);

@@ -54,14 +54,14 @@ export async function lead(
   const node = socket(config.base, config.site, handle);
   const peers = neighbours(bytes, handle);
   const link = await workerLink(heard, () => [...(shelf ? [{ shelf }] : []), { session: stats?.connected ?? false }]);
+  // Before anything that has figures told: they would say that the client takes no part.
+  const circumstancesChanged = () => handle({ circumstances: circumstances(config.off()) });
+  onCircumstances(circumstancesChanged, ending.signal);
+  circumstancesChanged();
   // Before the worker says what this page has asked for.
   handle({ page: { url: location.origin + location.pathname } });
   const ms = loadTime();
   if (ms) handle({ page_loaded: { ms } });
-
-  const circumstancesChanged = () => handle({ circumstances: circumstances(config.off()) });
-  onCircumstances(circumstancesChanged, ending.signal);
-  circumstancesChanged();
 
   return {
     fetched(resources) {

@@ -10,13 +10,16 @@ let started = Number.NEGATIVE_INFINITY;
  * may be so quick that it asks the one that it is stopping; and an answer that passes through a worker ends with it.
  */
 export function watchLoads(): void {
-  const failing = ({ target }: Event) => {
+  const failing = ({ target }: { target: EventTarget | null }) => {
     if (!(target instanceof HTMLImageElement || target instanceof HTMLLinkElement)) return;
     failed.set(target, performance.now());
     loadAgain();
   };
   // The error of an element does not bubble.
   addEventListener("error", failing, true);
+  // Some may have failed before this script was there.
+  for (const image of document.images)
+    if (image.complete && image.src && !image.naturalWidth) failing({ target: image });
 }
 
 /** A worker has just started: what failed with the one before is loaded once more. */

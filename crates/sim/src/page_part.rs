@@ -90,9 +90,9 @@ impl Simulation {
         let waiting = std::mem::take(&mut client.waiting);
         let url = Origin::page_url(visitor.mesh.load.page);
         self.figures.engines += 1;
+        self.tell(key.visitor, Input::Circumstances(circumstances));
         self.tell(key.visitor, Input::Page { url });
         self.tell_load(key.visitor);
-        self.tell(key.visitor, Input::Circumstances(circumstances));
         untold.into_iter().for_each(|input| self.tell(key.visitor, input));
         if !resources.is_empty() {
             self.tell(key.visitor, Input::Fetched { resources });
