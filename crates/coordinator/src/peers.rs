@@ -164,7 +164,9 @@ impl Coordinator {
         let mut came = self.admitted_of(add);
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Stage::Joined(member) = &session.stage else { return };
-        let gone: Vec<AssetId> = member.holdings.iter().filter(|asset| remove.contains(*asset)).collect();
+        let left = |asset: &AssetId| remove.contains(*asset);
+        let gone: Vec<AssetId> =
+            if remove.is_empty() { Vec::new() } else { member.holdings.iter().filter(left).collect() };
         came.retain(|asset| !member.holdings.contains(*asset) || remove.contains(*asset));
         let changes = u32::try_from(gone.len() + came.len()).unwrap_or(u32::MAX);
         if !session.messages.take(now, MESSAGES, changes / CHANGES_A_MESSAGE) {

@@ -13,6 +13,9 @@ use crate::io::Output;
 /// Changes wait so long for company before they are told.
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(50);
 
+/// After an announcement, the next one waits so long for company: whoever fetches much tells of it in few messages.
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(500);
+
 /// What has been told of our holdings.
 #[derive(Debug, Default)]
 pub(crate) struct Holdings {
@@ -22,6 +25,12 @@ pub(crate) struct Holdings {
     /// Whether the node was told the same in this session.
     pub(crate) node_knows: bool,
     due: Option<Timestamp>,
+    /// The contents whose holding has changed since the last announcement.
+    changed: Vec<Digest>,
+    /// Whether the manifest has changed since, and with it what is to be told of any content.
+    all_changed: bool,
+    /// When something was last announced.
+    announced: Option<Timestamp>,
 }
 
 impl Holdings {
@@ -34,8 +43,15 @@ impl Holdings {
         self.node_knows = false;
     }
 
-    pub(crate) fn changed(&mut self, now: Timestamp) {
-        self.due.get_or_insert(now + ANNOUNCE_AFTER);
+    /// The manifest has changed.
+    pub(crate) fn manifest_changed(&mut self, now: Timestamp) {
+        self.all_changed = true;
+        self.changed(now);
+    }
+
+    fn changed(&mut self, now: Timestamp) {
+        let soon = now + ANNOUNCE_AFTER;
+        self.due.get_or_insert(self.announced.map_or(soon, |at| soon.max(at + ANNOUNCE_EVERY)));
     }
 }
 
@@ -65,24 +81,22 @@ impl Engine {
 
     /// Makes announcements due when something has changed.
     pub(crate) fn settle_holdings(&mut self, now: Timestamp) {
-        if self.store.take_changed() {
+        let changed = self.store.take_changed();
+        if !changed.is_empty() {
+            self.holdings.changed.extend(changed);
             self.holdings.changed(now);
             self.shelf_due.get_or_insert(now + crate::shelf::SHELVE_AFTER);
             self.stats_due.get_or_insert(now);
         }
         if self.holdings.due.is_some_and(|at| now >= at) {
             self.holdings.due = None;
-            self.announce();
+            self.announce(now);
         }
     }
 
-    fn announce(&mut self) {
-        let held: AssetSet =
-            self.store.hashes().iter().flat_map(|hash| self.catalogue.ids_of(*hash)).collect();
+    fn announce(&mut self, now: Timestamp) {
         let epoch = self.epoch();
-        let told = if epoch == self.holdings.epoch { self.holdings.told.clone() } else { AssetSet::new() };
-        let add: AssetSet = held.iter().filter(|id| !told.contains(*id)).collect();
-        let remove: AssetSet = told.iter().filter(|id| !held.contains(*id)).collect();
+        let (add, remove) = self.untold();
         let open: Vec<PeerId> = self
             .neighbours
             .all
@@ -90,6 +104,9 @@ impl Engine {
             .filter(|(_, neighbour)| neighbour.open)
             .map(|(peer, _)| *peer)
             .collect();
+        if !add.is_empty() || !remove.is_empty() {
+            self.holdings.announced = Some(now);
+        }
         for peer in open {
             self.send_frames(
                 peer,
@@ -101,15 +118,41 @@ impl Engine {
             );
         }
         if self.session.synced {
+            let told = &self.holdings.told;
             let (add, remove) =
-                if self.holdings.node_knows { (add, remove) } else { (held.clone(), AssetSet::new()) };
+                if self.holdings.node_knows { (add, remove) } else { (told.clone(), AssetSet::new()) };
             if !add.is_empty() || !remove.is_empty() {
                 self.out.say(ToNode::Holdings { add, remove });
             }
             self.holdings.node_knows = true;
         }
-        self.holdings.told = held;
-        self.holdings.epoch = epoch;
+    }
+
+    /// What is held and has not been told, and what has been told and is not held; from now on, all is told.
+    fn untold(&mut self) -> (AssetSet, AssetSet) {
+        let epoch = self.epoch();
+        let Self { holdings, store, catalogue, .. } = self;
+        let mut changed = std::mem::take(&mut holdings.changed);
+        let (mut add, mut remove) = (AssetSet::new(), AssetSet::new());
+        if std::mem::take(&mut holdings.all_changed) {
+            changed = store.hashes().to_vec();
+            // What is told again below has not been removed.
+            remove = std::mem::take(&mut holdings.told);
+            if std::mem::replace(&mut holdings.epoch, epoch) != epoch {
+                remove = AssetSet::new();
+            }
+        }
+        for hash in changed {
+            let held = store.segments(hash).is_some();
+            for id in catalogue.ids_of(hash) {
+                let (to, from) = if held { (&mut add, &mut remove) } else { (&mut remove, &mut add) };
+                let changes = if held { holdings.told.insert(id) } else { holdings.told.remove(id) };
+                if changes && !from.remove(id) {
+                    to.insert(id);
+                }
+            }
+        }
+        (add, remove)
     }
 
     /// Tells a new neighbour everything that the others were told.

@@ -348,7 +348,7 @@ impl Engine {
             }
         }
         self.store.set_sizes(&self.catalogue);
-        self.holdings.changed(now);
+        self.holdings.manifest_changed(now);
         self.stats_due.get_or_insert(now);
         if urgent {
             self.shelve(now);

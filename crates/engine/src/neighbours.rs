@@ -369,11 +369,11 @@ impl Engine {
             neighbour.holds = AssetSet::new();
         }
         neighbour.holds.extend(assets.iter());
-        let hashes: Vec<Digest> =
-            assets.iter().filter_map(|id| self.catalogue.get(id)).map(|entry| entry.asset.hash).collect();
-        for hash in hashes {
-            neighbour.partial.remove(&hash);
-            neighbour.refused_until.remove(&hash);
+        if neighbour.partial.len() + neighbour.refused_until.len() > 0 {
+            for entry in assets.iter().filter_map(|id| self.catalogue.get(id)) {
+                neighbour.partial.remove(&entry.asset.hash);
+                neighbour.refused_until.remove(&entry.asset.hash);
+            }
         }
         self.drive_all(now);
     }

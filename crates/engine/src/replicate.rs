@@ -195,7 +195,9 @@ impl Engine {
         download: &'a Download,
     ) -> impl Iterator<Item = u32> + 'a {
         let asks = self.replication.asks_for(hash);
-        let room = if asks { PIECES_TOGETHER.saturating_sub(download.moving()) } else { 0 };
+        // Not one for each that has come: one message asks for several.
+        let moving = download.moving();
+        let room = if asks && moving <= PIECES_TOGETHER / 2 { PIECES_TOGETHER - moving } else { 0 };
         self.lacking(hash, download.size).filter(|piece| !download.pieces.contains_key(piece)).take(room)
     }
 

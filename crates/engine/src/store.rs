@@ -64,8 +64,8 @@ pub(crate) struct Store {
     bytes: u64,
     /// What was replicated, and no page has used, with its size in bytes.
     pub(crate) unused: Map<Digest, u64>,
-    /// Whether what is held has changed since [`take_changed`](Self::take_changed).
-    changed: bool,
+    /// The contents of which other segments are held since [`take_changed`](Self::take_changed).
+    changed: Vec<Digest>,
 }
 
 impl Store {
@@ -99,7 +99,7 @@ impl Store {
         }
     }
 
-    pub(crate) fn take_changed(&mut self) -> bool {
+    pub(crate) fn take_changed(&mut self) -> Vec<Digest> {
         std::mem::take(&mut self.changed)
     }
 
@@ -141,7 +141,7 @@ impl Store {
             held.segments.insert(segment);
             held.judge();
             self.bytes += segment_bytes(held.size, segment);
-            self.changed = true;
+            self.changed.push(hash);
         }
     }
 
@@ -167,7 +167,7 @@ impl Store {
         held.segments.remove(segment);
         held.whole = false;
         self.bytes -= segment_bytes(held.size, segment);
-        self.changed = true;
+        self.changed.push(hash);
         if held.segments.count() == 0 {
             self.held.remove(&hash);
             self.unused.remove(&hash);

@@ -72,7 +72,7 @@ impl Simulation {
             state: client.kept.state.take(),
             held: held.collect(),
         };
-        client.page_part = Some(PagePart {
+        client.page_part = Some(Box::new(PagePart {
             key,
             engine: Engine::new(now, setup),
             session: None,
@@ -84,7 +84,7 @@ impl Simulation {
             manner,
             last_said: now,
             last_heard: now,
-        });
+        }));
         let resources = std::mem::take(&mut client.fetched);
         let untold = std::mem::take(&mut client.untold);
         let waiting = std::mem::take(&mut client.waiting);
@@ -115,7 +115,7 @@ impl Simulation {
     }
 
     /// The page has no page part any more, and none is about to start.
-    pub(crate) fn take_page_part(&mut self, key: Key) -> Option<PagePart> {
+    pub(crate) fn take_page_part(&mut self, key: Key) -> Option<Box<PagePart>> {
         let client = &mut self.visitors.get_mut(key)?.client;
         client.starting = false;
         client.waiting.clear();
@@ -271,7 +271,7 @@ impl Simulation {
 
     /// The page part that runs an engine, while it does.
     pub(crate) fn part(&mut self, key: EngineKey) -> Option<&mut PagePart> {
-        self.visitors.get_mut(key.visitor)?.client.page_part.as_mut().filter(|part| part.key == key)
+        self.visitors.get_mut(key.visitor)?.client.page_part.as_deref_mut().filter(|part| part.key == key)
     }
 
     /// Tells the engine of a visitor something, and does what it says, until it says nothing more.
@@ -279,9 +279,10 @@ impl Simulation {
         let now = self.now();
         let part = self.visitors.get_mut(visitor).and_then(|visitor| visitor.client.page_part.take());
         let Some(mut part) = part else { return };
-        let mut inputs = VecDeque::from([input]);
+        let mut inputs = VecDeque::new();
         let mut after = Vec::new();
-        while let Some(input) = inputs.pop_front() {
+        let mut next = Some(input);
+        while let Some(input) = next.take().or_else(|| inputs.pop_front()) {
             part.engine.handle_input(now, input);
             self.figures.inputs += 1;
             while let Some(output) = part.engine.poll_output() {

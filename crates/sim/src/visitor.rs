@@ -59,7 +59,7 @@ pub(crate) struct Client {
     pub(crate) epoch: Option<u32>,
     /// Whether an engine is about to start.
     pub(crate) starting: bool,
-    pub(crate) page_part: Option<PagePart>,
+    pub(crate) page_part: Option<Box<PagePart>>,
 }
 
 /// What outlives a page, and a visit.
