@@ -6,7 +6,7 @@ use edgeweave_protocol::frame::Frame;
 use edgeweave_protocol::limits::PIECE_BYTES;
 use edgeweave_protocol::message::{Meeting, ToNode};
 use edgeweave_protocol::report::Event;
-use edgeweave_protocol::{AssetSet, Digest, PeerId, Reason, Signal, Timestamp};
+use edgeweave_protocol::{AssetId, AssetSet, Digest, PeerId, Reason, Signal, Timestamp};
 
 use crate::Engine;
 use crate::bits::Bits;
@@ -176,22 +176,26 @@ impl Neighbours {
 
 impl Engine {
     /// Whether a peer holds something of a content, as far as it has said.
-    fn holds(&self, neighbour: &Neighbour, hash: Digest) -> bool {
-        neighbour.epoch == self.epoch() && self.catalogue.ids_of(hash).any(|id| neighbour.holds.contains(id))
+    fn holds(&self, hash: Digest) -> impl Fn(&Neighbour) -> bool {
+        let epoch = self.epoch();
+        let ids: Vec<AssetId> = self.catalogue.ids_of(hash).collect();
+        move |neighbour| neighbour.epoch == epoch && ids.iter().any(|id| neighbour.holds.contains(*id))
     }
 
     /// Open neighbours that can be asked for a content now.
     pub(crate) fn holders(&self, now: Timestamp, hash: Digest) -> Vec<PeerId> {
+        let holds = self.holds(hash);
         let able = |neighbour: &Neighbour| {
-            let refused = neighbour.refused_until.get(&hash).is_some_and(|until| now < *until);
-            neighbour.open && !refused && self.holds(neighbour, hash)
+            let refused = || neighbour.refused_until.get(&hash).is_some_and(|until| now < *until);
+            neighbour.open && holds(neighbour) && !refused()
         };
         self.neighbours.all.iter().filter(|(_, neighbour)| able(neighbour)).map(|(peer, _)| *peer).collect()
     }
 
     /// Whether a connection is being made to somebody who holds a content.
     pub(crate) fn holder_is_coming(&self, hash: Digest) -> bool {
-        self.neighbours.all.values().any(|neighbour| !neighbour.open && self.holds(neighbour, hash))
+        let holds = self.holds(hash);
+        self.neighbours.all.values().any(|neighbour| !neighbour.open && holds(neighbour))
     }
 
     /// Of `holders`, who would have one more piece here first; none when all are busy or lack the segment.
