@@ -41,6 +41,12 @@ const SHRINK: [&str; 5] = [
     "--low-memory-unused",
 ];
 
+/// What the client uses of the glue.
+const USED: &str = "export { default, WebEngine } from './engine.js';";
+
+/// How `esbuild` makes the glue small: with what is used, and without advice to developers.
+const MINIFY: [&str; 5] = ["--bundle", "--minify", "--drop:console", "--format=esm", "--target=es2022"];
+
 /// Builds the engine; returns the folder that has [`FILES`].
 pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
     let folder = workspace.kept("engine");
@@ -52,7 +58,8 @@ pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
         .collect();
     inputs.extend(["Cargo.toml", "Cargo.lock"].map(|file| workspace.root.join(file)));
     inputs.extend(["package-lock.json"].map(|file| workspace.client().join(file)));
-    let stamp = Stamp::of(workspace, "engine", &inputs, &[&WASM_FEATURES[..], &SHRINK].concat())?;
+    let stamp =
+        Stamp::of(workspace, "engine", &inputs, &[&WASM_FEATURES[..], &SHRINK, &MINIFY, &[USED]].concat())?;
     if stamp.is_current(&made) {
         return Ok(folder);
     }
@@ -122,8 +129,10 @@ fn shrink(workspace: &Workspace, node: &Node, from: &Path, into: &Path) -> Resul
         .arg(into.join(wasm));
     run_quietly("make the engine small", &mut optimise)?;
 
+    let used = from.join("used.js");
+    fs::write(&used, USED)?;
     let mut minify = node.tool(&tools.join("esbuild/bin/esbuild"));
-    minify.arg(from.join(js)).args(["--minify", "--format=esm", "--target=es2022"]);
+    minify.arg(used).args(MINIFY);
     minify.arg(format!("--outfile={}", into.join(js).display()));
     run_quietly("make the engine's glue small", &mut minify)
         .context("is the client's package `esbuild` there?")
