@@ -47,7 +47,7 @@ export const heldSegment: Codec<HeldSegment> = struct<HeldSegment>({ hash: diges
 
 export const prefer: Codec<Prefer> = oneOf<Prefer>("speed offload");
 
-export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 16777216), hedge: or(flag, true), holdout_percent: or(u32, 0), supernode: or(flag, false), strip_local_candidates: or(flag, false) });
+export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 33554432), hedge: or(flag, true), holdout_percent: or(u32, 0), supernode: or(flag, false), strip_local_candidates: or(flag, false) });
 
 export const manifestVersion: Codec<ManifestVersion> = struct<ManifestVersion>({ epoch: u32, number: u32 });
 

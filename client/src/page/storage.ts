@@ -5,6 +5,8 @@ import { CACHE, SHELF_KEY, STATE_KEY, segmentKey, segmentOf } from "../shared/st
 /** The secondary cache as the engine's body uses it. A browser that lends no storage has an empty one. */
 export async function storage() {
   const cache = await caches.open(CACHE).catch(() => undefined);
+  /** What was read last: whoever asks for a piece of a segment asks for the others next. */
+  let last: { key: string; blob: Promise<Blob | undefined> } | undefined;
 
   return {
     /** What is there. */
@@ -31,18 +33,22 @@ export async function storage() {
     },
     /** Reads part of a segment; nothing when it is no longer there. */
     async read(hash: string, segment: number, offset: number, len: number) {
-      try {
-        const blob = await (await cache?.match(segmentKey(hash, segment)))?.blob();
-        const part = await blob?.slice(offset, offset + len).arrayBuffer();
-        return part?.byteLength === len ? new Uint8Array(part) : undefined;
-      } catch {
-        return undefined;
-      }
+      const key = segmentKey(hash, segment);
+      if (last?.key !== key) last = { key, blob: find(key) };
+      const blob = await last.blob;
+      const part = await blob?.slice(offset, offset + len).arrayBuffer().catch(() => undefined);
+      if (part?.byteLength === len) return new Uint8Array(part);
+      last = undefined;
+      return undefined;
     },
     async drop(hash: string, segments: number[]): Promise<void> {
       await Promise.all(segments.map((segment) => cache?.delete(segmentKey(hash, segment)).catch(() => false)));
     },
   };
+
+  async function find(key: string): Promise<Blob | undefined> {
+    return (await cache?.match(key).catch(() => undefined))?.blob().catch(() => undefined);
+  }
 
   async function keep(key: string, value: BodyInit): Promise<void> {
     // Without room the next page begins with less; nothing else depends on it.

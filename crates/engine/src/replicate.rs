@@ -13,10 +13,10 @@ use crate::download::Download;
 use crate::io::Circumstances;
 
 /// The browser is idle when its page has asked for nothing for so long.
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_millis(250);
 
 /// Pieces that are on their way at a time: few, so that a request finds its neighbours with little to do.
-const PIECES_TOGETHER: usize = 8;
+const PIECES_TOGETHER: usize = 16;
 
 /// What has been replicated and not been used takes at most this share of the secondary cache.
 const LARGEST_SHARE: u64 = 3;

@@ -72,7 +72,7 @@ impl Default for Policy {
             upload_bytes_per_second: 8 << 20,
             neighbours: 8,
             min_crowd: 2,
-            replicate_bytes_per_page: 16 << 20,
+            replicate_bytes_per_page: 32 << 20,
             hedge: true,
             holdout_percent: 0,
             supernode: false,
