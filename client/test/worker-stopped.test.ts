@@ -28,7 +28,7 @@ test("what a worker lets pass that has just started is counted", { timeout: 3 * 
   await settle(visitor);
   await visitor.stopWorker();
   await visitor.page.evaluate(() => fetch("/new.bmp").then((response) => response.arrayBuffer()));
-  const { bytes } = await visitor.until("counted", (stats) => stats.requests.origin > 0);
+  const { bytes } = await visitor.until("counted", (stats) => stats.bytes.origin > 0);
   expect(bytes.origin).toBe(100_054);
 });
 

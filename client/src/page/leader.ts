@@ -12,6 +12,7 @@ import { runEngine } from "./engine";
 import type { Config } from "./main";
 import { neighbours } from "./neighbours";
 import { payloads } from "./payloads";
+import { ownFiles } from "./resources";
 import { socket } from "./socket";
 import { storage } from "./storage";
 import { workerLink } from "./worker-link";
@@ -35,8 +36,10 @@ export async function lead(
   const ending = new AbortController();
   let stats: Stats | undefined;
   let shelf: Shelf | undefined;
-  /** Admitted URLs that the worker has answered for: what the browser says of them is not about the origin. */
+  /** URLs that the worker has answered for: what the browser says of them is not about the origin. */
   const answered = new Set<string>();
+  let admitted = new Set<string>();
+  const isOurs = ownFiles(config.base);
 
   const engine = await runEngine(
     {
@@ -65,7 +68,9 @@ export async function lead(
 
   return {
     fetched(resources) {
-      const own = resources.filter(({ url, controlled }) => !(controlled && answered.has(url)));
+      // What is not admitted passed through a worker that had just started: once, and the next goes by it.
+      const told = (url: string) => (admitted.has(url) ? answered.has(url) : answered.delete(url));
+      const own = resources.filter(({ url, controlled }) => !(controlled && told(url)));
       if (own.length > 0) handle({ fetched: { resources: own } });
     },
     circumstancesChanged,
@@ -84,6 +89,7 @@ export async function lead(
       answered.add(message.request.url);
       handle(message);
     } else if ("fetched" in message) {
+      if (isOurs(message.fetched.url)) return;
       answered.add(message.fetched.url);
       handle({ fetched: { resources: [message.fetched] } });
     } else if ("supernode" in message) {
@@ -173,8 +179,8 @@ export async function lead(
     link.send({ shelf });
     later(store.keepShelf(JSON.stringify(shelf)));
     // What is admitted no more goes by the worker, and the browser's word on it counts again.
-    const urls = new Set(shelf.assets.map(({ url }) => url));
-    for (const url of answered) if (!urls.has(url)) answered.delete(url);
+    admitted = new Set(shelf.assets.map(({ url }) => url));
+    for (const url of answered) if (!admitted.has(url)) answered.delete(url);
   }
 
   function tell(next: Stats): void {

@@ -7,18 +7,24 @@ export function observeResources(base: string, tell: (resources: FetchedResource
   container.addEventListener("controllerchange", () => {
     controlledSince = Math.min(controlledSince, performance.now());
   });
-  const client = new URL("/client/", base).href;
-  const ours = new Set([`${base}/edgeweave.js`, `${base}/edgeweave-sw.js`, `${base}/report`]);
+  const isOurs = ownFiles(base);
 
   const observer = new PerformanceObserver((list) => {
     const resources = (list.getEntries() as PerformanceResourceTiming[])
-      .filter(({ name }) => /^https?:/.test(name) && !name.startsWith(client) && !ours.has(name.split("?")[0] ?? ""))
+      .filter(({ name }) => /^https?:/.test(name) && !isOurs(name))
       // A frame's document is a page of its own, and an error is no resource.
       .filter(({ initiatorType, responseStatus }) => initiatorType !== "iframe" && (responseStatus ?? 200) < 400)
       .map((entry) => fetchedResource(entry, entry.startTime >= controlledSince));
     if (resources.length > 0) tell(resources);
   });
   observer.observe({ type: "resource", buffered: true });
+}
+
+/** Tells which URLs are the client's own, and no resources of the site. */
+export function ownFiles(base: string): (url: string) => boolean {
+  const client = new URL("/client/", base).href;
+  const ours = new Set([`${base}/edgeweave.js`, `${base}/edgeweave-sw.js`, `${base}/report`]);
+  return (url) => url.startsWith(client) || ours.has(url.split("?")[0] ?? "");
 }
 
 /** What the browser's timing says of a resource. */

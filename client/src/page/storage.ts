@@ -36,12 +36,16 @@ export async function storage() {
       const key = segmentKey(hash, segment);
       if (last?.key !== key) last = { key, blob: find(key) };
       const blob = await last.blob;
-      const part = await blob?.slice(offset, offset + len).arrayBuffer().catch(() => undefined);
+      const part = await blob
+        ?.slice(offset, offset + len)
+        .arrayBuffer()
+        .catch(() => undefined);
       if (part?.byteLength === len) return new Uint8Array(part);
       last = undefined;
       return undefined;
     },
     async drop(hash: string, segments: number[]): Promise<void> {
+      last = undefined;
       await Promise.all(segments.map((segment) => cache?.delete(segmentKey(hash, segment)).catch(() => false)));
     },
   };

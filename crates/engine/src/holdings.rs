@@ -136,7 +136,7 @@ impl Engine {
         let (mut add, mut remove) = (AssetSet::new(), AssetSet::new());
         if std::mem::take(&mut holdings.all_changed) {
             changed = store.hashes().to_vec();
-            // What is told again below has not been removed.
+            // What is told again below has not been removed; the rest of what was told is lost.
             remove = std::mem::take(&mut holdings.told);
             if std::mem::replace(&mut holdings.epoch, epoch) != epoch {
                 remove = AssetSet::new();
