@@ -21,6 +21,17 @@ async function expectCompleteSoon(visitor: Visitor): Promise<void> {
   await expectComplete(site, visitor, PICTURES);
 }
 
+/** The peer leaves, and a visitor comes who knows what is admitted and has nobody to get it from; a new tab is open. */
+async function meetNobody(): Promise<Visitor> {
+  await peer.page.goto("about:blank");
+  const visitor = await site.arrive();
+  await visitor.go(`${site.origin.url}/`);
+  await settle(visitor);
+  await visitor.until("told", (stats) => stats.admitted === PICTURES.length);
+  await visitor.tab();
+  return visitor;
+}
+
 test("what a worker lets pass that has just started is counted", { timeout: 3 * PATIENCE_MS }, async () => {
   site.origin.contents.set("/new.bmp", { type: "image/bmp", body: picture(100_054, 3) });
   const visitor = await site.arrive();
@@ -33,12 +44,7 @@ test("what a worker lets pass that has just started is counted", { timeout: 3 * 
 });
 
 test("what failed before the client had begun is loaded again as well", { timeout: 3 * PATIENCE_MS }, async () => {
-  await peer.page.goto("about:blank");
-  const visitor = await site.arrive();
-  await visitor.go(`${site.origin.url}/`);
-  await settle(visitor);
-  await visitor.until("told", (stats) => stats.admitted === PICTURES.length);
-  await visitor.tab();
+  const visitor = await meetNobody();
   site.origin.fault = (request, response) => {
     if (request.url?.endsWith(".bmp")) response.destroy();
     return response.destroyed;
@@ -71,12 +77,7 @@ test(
   "a page is complete though its worker is stopped while the origin answers",
   { timeout: 3 * PATIENCE_MS },
   async () => {
-    await peer.page.goto("about:blank");
-    const visitor = await site.arrive();
-    await visitor.go(`${site.origin.url}/`);
-    await settle(visitor);
-    await visitor.until("told", (stats) => stats.admitted === PICTURES.length);
-    await visitor.tab();
+    const visitor = await meetNobody();
     let goOn!: () => void;
     const half = new Promise<void>((begun) => {
       site.origin.fault = (request, response) => {
