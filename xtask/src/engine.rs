@@ -41,11 +41,20 @@ const SHRINK: [&str; 5] = [
     "--low-memory-unused",
 ];
 
-/// What the client uses of the glue.
-const USED: &str = "export { default, WebEngine } from './engine.js';";
+/// What the client uses of the glue: it fetches and compiles the engine itself.
+const USED: &str = "export { initSync, WebEngine } from './engine.js';";
 
-/// How `esbuild` makes the glue small: with what is used, and without advice to developers.
-const MINIFY: [&str; 5] = ["--bundle", "--minify", "--drop:console", "--format=esm", "--target=es2022"];
+/// How `esbuild` makes the glue small: with what is used, without advice to developers, and without what frees an engine,
+/// as there is one for as long as its page.
+const MINIFY: [&str; 7] = [
+    "--bundle",
+    "--minify",
+    "--drop:console",
+    "--define:FinalizationRegistry=undefined",
+    "--define:Symbol.dispose=undefined",
+    "--format=esm",
+    "--target=es2022",
+];
 
 /// Builds the engine; returns the folder that has [`FILES`].
 pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<PathBuf> {

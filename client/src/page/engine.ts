@@ -12,7 +12,7 @@ interface WebEngine {
 }
 
 interface EngineModule {
-  default(source: { module_or_path: URL }): Promise<unknown>;
+  initSync(source: { module: WebAssembly.Module }): unknown;
   WebEngine: new (now: number, setup: Uint8Array) => WebEngine;
 }
 
@@ -33,11 +33,14 @@ export async function runEngine(
   effect: (output: Output) => void,
   failed: (error: unknown) => void,
 ): Promise<RunningEngine> {
-  // The name is not a literal, so that the bundler leaves it to the browser: the engine's files lie beside this one.
-  const glue = new URL("./engine.js", import.meta.url);
-  const module = (await import(glue.href)) as EngineModule;
-  await module.default({ module_or_path: new URL("./engine_bg.wasm", import.meta.url) });
-  const engine = new module.WebEngine(performance.now(), encoded(setupCodec, setup));
+  // The names are not literals, so that the bundler leaves them to the browser: the engine's files lie beside this one.
+  const beside = (name: string) => new URL(name, import.meta.url).href;
+  const [glue, response] = await Promise.all([
+    import(beside("engine.js")) as Promise<EngineModule>,
+    fetch(beside("engine_bg.wasm")),
+  ]);
+  glue.initSync({ module: await WebAssembly.compile(await response.arrayBuffer()) });
+  const engine = new glue.WebEngine(performance.now(), encoded(setupCodec, setup));
 
   const inputs: Uint8Array<ArrayBuffer>[] = [];
   let busy = false;

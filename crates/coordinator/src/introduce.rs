@@ -15,10 +15,10 @@ use crate::session::{Bond, Session};
 use crate::standing::{CERTAIN, HasOpened};
 
 /// Holders of one asset that a peer is introduced to, where there are as many: it can ask several for pieces.
-const HOLDERS_AN_ASSET: usize = 3;
+const HOLDERS_AN_ASSET: usize = 2;
 
 /// Holders of one asset that are compared, and as many again of the peer's own network.
-const COMPARED: usize = 16;
+const COMPARED: usize = 8;
 
 /// Candidates that are compared for one `find`, so that none takes long.
 const COMPARED_A_FIND: usize = 1024;
@@ -240,7 +240,7 @@ impl Coordinator {
                     Introductions::Ranked => cost + self.rng.random_range(0..=cost / 8),
                     Introductions::Random => self.rng.random(),
                 };
-                if best.is_none_or(|(lowest, _)| cost < lowest) {
+                if best.is_none_or(|(lowest, _)| cost < lowest) && self.may_meet(now, id, candidate) {
                     best = Some((cost, candidate));
                 }
             }
@@ -266,8 +266,7 @@ impl Coordinator {
         let company = holding.company(now);
         let is_visitor = holder.place.whose == Whose::Visitor;
         let is_full = is_visitor && company >= 2 * self.setup.policy.neighbours as usize && !has_met;
-        let (a, b) = (asker.identity(), holder.identity());
-        if is_full || self.standing.are_apart(a, b) || self.standing.is_quarantined(now, b) {
+        if is_full {
             return None;
         }
         let (setup_ms, guessed) = Distance::between(asker, holder).guess();
@@ -277,6 +276,13 @@ impl Coordinator {
         // A holder with company shares its uplink; one that was met before may still be a neighbour: nothing is won.
         let burden = 4 + company as u64 + if has_met { 4 } else { 0 };
         Some((time * CERTAIN / chance).saturating_mul(burden) / 4)
+    }
+
+    /// Whether nothing that was said of two visitors speaks against it. It is asked of the best alone, as it looks far back.
+    fn may_meet(&self, now: Timestamp, asker: SessionId, holder: SessionId) -> bool {
+        self.identities(asker, holder).is_some_and(|(asker, holder)| {
+            !self.standing.are_apart(asker, holder) && !self.standing.is_quarantined(now, holder)
+        })
     }
 
     fn bring_together(&mut self, now: Timestamp, asker: SessionId, holder: SessionId, assets: &[AssetId]) {

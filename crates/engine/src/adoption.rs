@@ -35,9 +35,8 @@ impl Engine {
     pub(crate) fn adopt(&mut self, now: Timestamp, hash: Digest) {
         let Some(entry) = self.catalogue.by_hash(hash) else { return };
         let size = entry.asset.size;
-        let unwanted =
-            (0..segment_count(size)).all(|n| !self.store.wants(hash, n, size, self.policy.cache_bytes));
-        if unwanted || !self.takes_part() || !self.adoption.tried.insert(hash) {
+        let wanted = (0..segment_count(size)).any(self.store.wants(hash, size, self.policy.cache_bytes));
+        if !wanted || !self.takes_part() || !self.adoption.tried.insert(hash) {
             return;
         }
         self.adoption.waiting.push_back(hash);
@@ -46,9 +45,12 @@ impl Engine {
 
     /// Adopts what this page has loaded of the assets that have just been admitted.
     pub(crate) fn adopt_loaded(&mut self, now: Timestamp) {
-        let loaded = self.catalogue.entries().filter(|entry| self.sightings.contains(&entry.asset.url));
+        let loaded = self.sightings.urls().filter_map(|url| self.catalogue.by_url(url));
         let hashes: Vec<Digest> = loaded.map(|entry| entry.asset.hash).collect();
-        hashes.into_iter().for_each(|hash| self.adopt(now, hash));
+        for hash in hashes {
+            self.visit.used(hash);
+            self.adopt(now, hash);
+        }
     }
 
     pub(crate) fn adopt_next(&mut self, now: Timestamp) {

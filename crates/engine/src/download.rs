@@ -90,7 +90,6 @@ impl Engine {
     }
 
     pub(crate) fn drive_all(&mut self, now: Timestamp) {
-        self.replication.look_again();
         let hashes: Vec<Digest> = self.downloads.keys().to_vec();
         hashes.into_iter().for_each(|hash| self.drive(now, hash));
     }
@@ -117,6 +116,7 @@ impl Engine {
             return;
         }
         let holders = self.holders(now, hash);
+        let hurries = !self.spans_needed(hash).is_empty();
         let mut runs: Vec<(PeerId, u32, u32)> = Vec::new();
         for piece in wanted {
             let Some(download) = self.downloads.get_mut(&hash) else { return };
@@ -128,8 +128,10 @@ impl Engine {
                 self.out.push(Output::Load { hash, piece, segment, offset, len });
                 continue;
             }
-            // A run that was begun is continued while its neighbour has room, so that few messages ask for much.
-            let Some(peer) = self.quickest(&holders, hash, segment) else { continue };
+            // What nobody waits for is asked of the same neighbour while that has room, so that few messages ask for much.
+            let same = runs.last().filter(|_| !hurries).map(|(peer, ..)| *peer);
+            let same = same.and_then(|peer| self.quickest(&[peer], hash, segment));
+            let Some(peer) = same.or_else(|| self.quickest(&holders, hash, segment)) else { continue };
             match runs.last_mut() {
                 Some((last, first, count))
                     if *last == peer && *first + *count == piece && *count < MAX_ASK_PIECES =>
@@ -272,18 +274,15 @@ impl Engine {
     /// Stores every segment that is complete.
     fn store_segments(&mut self, hash: Digest) {
         let Some(download) = self.downloads.get(&hash) else { return };
-        let capacity = if self.catalogue.by_hash(hash).is_some() { self.policy.cache_bytes } else { 0 };
-        let total = piece_count(download.size);
         let mut segments: Vec<u32> =
             download.pieces.keys().iter().map(|piece| piece / SEGMENT_PIECES).collect();
         segments.dedup();
         for segment in segments {
-            let first = segment * SEGMENT_PIECES;
-            let pieces = first..total.min(first + SEGMENT_PIECES);
-            let handles: Option<Vec<Handle>> = pieces.map(|piece| download.ready(piece)).collect();
-            if let Some(handles) = handles
-                && self.store.wants(hash, segment, download.size, capacity)
-            {
+            let storable = download.is_complete(segment)
+                && self.catalogue.ids_of(hash).next().is_some()
+                && self.store.wants(hash, download.size, self.policy.cache_bytes)(segment);
+            if storable {
+                let handles = download.pieces_of(segment).filter_map(|piece| download.ready(piece)).collect();
                 self.store.storing(hash, segment);
                 self.out.push(Output::Store { hash, segment, handles });
             }
@@ -299,14 +298,12 @@ impl Engine {
         let checking = download.pieces.values().any(|piece| matches!(piece, Piece::Checking));
         let over = spans.is_empty() && !ahead && !checking;
         let size = download.size;
-        let capacity = self.policy.cache_bytes;
-        let store = &self.store;
-        let needed = |piece: u32| {
-            let storable = store.wants(hash, piece / SEGMENT_PIECES, size, capacity);
-            spans.iter().any(|span| span.contains(&piece)) || (storable && !over)
+        let wants = self.store.wants(hash, size, self.policy.cache_bytes);
+        let needed = move |piece: u32| {
+            spans.iter().any(|span| span.contains(&piece)) || (!over && wants(piece / SEGMENT_PIECES))
         };
         let out = &mut self.out;
-        download.pieces.retain(|piece, state| match state {
+        download.pieces.retain(move |piece, state| match state {
             Piece::Ready(payload, _) if !needed(*piece) => {
                 out.push(Output::Release { handle: payload.handle });
                 false
@@ -333,6 +330,16 @@ impl Download {
     /// How many pieces are on their way or being verified.
     pub(crate) fn moving(&self) -> usize {
         self.pieces.values().filter(|piece| !matches!(piece, Piece::Ready(..))).count()
+    }
+
+    fn pieces_of(&self, segment: u32) -> std::ops::Range<u32> {
+        let first = segment * SEGMENT_PIECES;
+        first..piece_count(self.size).min(first + SEGMENT_PIECES)
+    }
+
+    /// Whether all of a segment is here and verified.
+    fn is_complete(&self, segment: u32) -> bool {
+        self.pieces_of(segment).all(|piece| self.ready(piece).is_some())
     }
 
     fn ready(&self, piece: u32) -> Option<Handle> {

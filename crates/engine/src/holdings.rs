@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edgeweave_protocol::frame::Frame;
+use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{AssetSet, Digest, PeerId, Reason, Timestamp};
@@ -14,7 +15,7 @@ use crate::io::Output;
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(50);
 
 /// After an announcement, the next one waits so long for company: whoever fetches much tells of it in few messages.
-const ANNOUNCE_EVERY: Duration = Duration::from_millis(500);
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 
 /// What has been told of our holdings.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub(crate) struct Holdings {
     due: Option<Timestamp>,
     /// The contents whose holding has changed since the last announcement.
     changed: Vec<Digest>,
-    /// Whether the manifest has changed since, and with it what is to be told of any content.
+    /// Whether that may be all contents.
     all_changed: bool,
     /// When something was last announced.
     announced: Option<Timestamp>,
@@ -43,13 +44,15 @@ impl Holdings {
         self.node_knows = false;
     }
 
-    /// The manifest has changed.
-    pub(crate) fn manifest_changed(&mut self, now: Timestamp) {
-        self.all_changed = true;
-        self.changed(now);
+    /// The manifest has other assets: all of them, or these besides. Nobody is told that one is gone, as nobody asks for it
+    /// any more.
+    pub(crate) fn manifest_changed(&mut self, now: Timestamp, anew: bool, added: &[Asset]) {
+        self.all_changed |= anew;
+        added.iter().for_each(|asset| self.changed.push(asset.hash));
+        self.announce_soon(now);
     }
 
-    fn changed(&mut self, now: Timestamp) {
+    fn announce_soon(&mut self, now: Timestamp) {
         let soon = now + ANNOUNCE_AFTER;
         self.due.get_or_insert(self.announced.map_or(soon, |at| soon.max(at + ANNOUNCE_EVERY)));
     }
@@ -84,7 +87,7 @@ impl Engine {
         let changed = self.store.take_changed();
         if !changed.is_empty() {
             self.holdings.changed.extend(changed);
-            self.holdings.changed(now);
+            self.holdings.announce_soon(now);
             self.shelf_due.get_or_insert(now + crate::shelf::SHELVE_AFTER);
             self.stats_due.get_or_insert(now);
         }
@@ -97,25 +100,15 @@ impl Engine {
     fn announce(&mut self, now: Timestamp) {
         let epoch = self.epoch();
         let (add, remove) = self.untold();
-        let open: Vec<PeerId> = self
-            .neighbours
-            .all
-            .iter()
-            .filter(|(_, neighbour)| neighbour.open)
-            .map(|(peer, _)| *peer)
-            .collect();
         if !add.is_empty() || !remove.is_empty() {
             self.holdings.announced = Some(now);
         }
-        for peer in open {
-            self.send_frames(
-                peer,
-                Frame::announce(epoch, &add, |epoch, assets| Frame::Have { epoch, assets }),
-            );
-            self.send_frames(
-                peer,
-                Frame::announce(epoch, &remove, |epoch, assets| Frame::Lost { epoch, assets }),
-            );
+        let mut frames = Frame::announce(epoch, &add, |epoch, assets| Frame::Have { epoch, assets });
+        frames.extend(Frame::announce(epoch, &remove, |epoch, assets| Frame::Lost { epoch, assets }));
+        for (peer, _) in self.neighbours.all.iter().filter(|(_, neighbour)| neighbour.open) {
+            for frame in &frames {
+                self.out.push(Output::SendFrame { peer: *peer, bytes: frame.encode() });
+            }
         }
         if self.session.synced {
             let told = &self.holdings.told;
@@ -158,13 +151,8 @@ impl Engine {
     /// Tells a new neighbour everything that the others were told.
     pub(crate) fn announce_to(&mut self, peer: PeerId) {
         let told = self.holdings.told.clone();
-        let frames =
-            Frame::announce(self.holdings.epoch, &told, |epoch, assets| Frame::Have { epoch, assets });
-        self.send_frames(peer, frames);
-    }
-
-    fn send_frames(&mut self, peer: PeerId, frames: Vec<Frame>) {
-        for frame in frames {
+        let have = |epoch, assets| Frame::Have { epoch, assets };
+        for frame in Frame::announce(self.holdings.epoch, &told, have) {
             self.send_frame(peer, &frame);
         }
     }

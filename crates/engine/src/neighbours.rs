@@ -281,6 +281,7 @@ impl Engine {
         self.out.say(ToNode::Met { peer, outcome: Meeting::Opened(took) });
         self.announce_to(peer);
         self.stats_due.get_or_insert(now);
+        self.replication.look_again();
         self.drive_all(now);
     }
 
@@ -379,6 +380,7 @@ impl Engine {
                 neighbour.refused_until.remove(&entry.asset.hash);
             }
         }
+        self.replication.look_again_for(assets);
         self.drive_all(now);
     }
 
@@ -457,6 +459,9 @@ impl Engine {
 
     /// Lets go of neighbours that do not open, are silent, or have nothing to do.
     pub(crate) fn settle_neighbours(&mut self, now: Timestamp) {
+        if self.neighbours.due().is_none_or(|due| now < due) {
+            return;
+        }
         let due: Vec<PeerId> = self
             .neighbours
             .all

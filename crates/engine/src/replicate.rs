@@ -6,7 +6,7 @@ use std::time::Duration;
 use edgeweave_protocol::limits::{MAX_LIKELY_ASSETS, SEGMENT_PIECES};
 use edgeweave_protocol::manifest::{piece_count, segment_count};
 use edgeweave_protocol::report::Event;
-use edgeweave_protocol::{AssetId, Digest, Timestamp};
+use edgeweave_protocol::{AssetId, AssetSet, Digest, Timestamp};
 
 use crate::Engine;
 use crate::download::Download;
@@ -18,8 +18,8 @@ const IDLE: Duration = Duration::from_millis(250);
 /// Pieces that are on their way at a time: few, so that a request finds its neighbours with little to do.
 const PIECES_TOGETHER: usize = 16;
 
-/// What has been replicated and not been used takes at most this share of the secondary cache.
-const LARGEST_SHARE: u64 = 3;
+/// What has been replicated and not been used takes at most so much of the secondary cache, in percent.
+const LARGEST_SHARE: u64 = 66;
 
 /// What is fetched ahead.
 #[derive(Debug, Default)]
@@ -50,6 +50,11 @@ impl Replication {
     /// What could not be had may be there now.
     pub(crate) fn look_again(&mut self) {
         self.stuck = false;
+    }
+
+    /// The same, if it is one of these.
+    pub(crate) fn look_again_for(&mut self, assets: &AssetSet) {
+        self.stuck &= !self.likely.iter().any(|asset| assets.contains(*asset));
     }
 
     /// Indices mean something else from now on.
@@ -151,7 +156,7 @@ impl Engine {
     fn next_likely(&mut self, now: Timestamp) -> Option<Digest> {
         let now_ms = self.clock.unix_ms(now);
         let unused: u64 = self.store.unused.values().sum();
-        let room = (self.policy.cache_bytes / LARGEST_SHARE)
+        let room = (self.policy.cache_bytes / 100 * LARGEST_SHARE)
             .saturating_sub(unused)
             .min(self.policy.replicate_bytes_per_page.saturating_sub(self.replication.spent));
         let (at, hash, size) = self.replication.likely.iter().enumerate().find_map(|(at, asset)| {
@@ -181,11 +186,10 @@ impl Engine {
 
     /// The pieces of segments that are neither held nor on their way into the storage.
     fn lacking(&self, hash: Digest, size: u64) -> impl Iterator<Item = u32> + '_ {
-        let capacity = self.policy.cache_bytes;
-        let lacks = move |segment: &u32| self.store.wants(hash, *segment, size, capacity);
+        let lacks = self.store.wants(hash, size, self.policy.cache_bytes);
         let pieces =
             move |segment| (segment * SEGMENT_PIECES..piece_count(size)).take(SEGMENT_PIECES as usize);
-        (0..segment_count(size)).filter(lacks).flat_map(pieces)
+        (0..segment_count(size)).filter(move |segment| lacks(*segment)).flat_map(pieces)
     }
 
     /// The pieces to be had next of a content that is being replicated.

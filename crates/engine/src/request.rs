@@ -386,6 +386,7 @@ impl Engine {
     pub(crate) fn fall_back_all(&mut self, now: Timestamp, reason: Reason) {
         let ids: Vec<RequestId> = self.requests.keys().to_vec();
         ids.into_iter().for_each(|id| self.fall_back(now, id, reason));
+        self.replication.look_again();
         self.drive_all(now);
     }
 

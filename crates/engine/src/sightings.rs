@@ -10,7 +10,6 @@ use edgeweave_protocol::message::ToNode;
 
 use crate::Engine;
 use crate::io::FetchedResource;
-use crate::sorted::Set;
 
 /// Sightings wait so long for company.
 const SEEN_TOGETHER: Duration = Duration::from_millis(200);
@@ -21,8 +20,7 @@ const MOST_URLS: usize = 1_000;
 /// The URLs that this page has loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Sightings {
-    loaded: Set<Box<str>>,
-    order: VecDeque<Box<str>>,
+    loaded: VecDeque<Box<str>>,
     /// Those that the node has not been told of.
     untold: Vec<Box<str>>,
     due: Option<Timestamp>,
@@ -35,23 +33,26 @@ impl Sightings {
 
     /// Whether this page has loaded a URL, so that the browser's HTTP cache may have it.
     pub(crate) fn contains(&self, url: &str) -> bool {
-        self.loaded.contains(url)
+        self.urls().any(|loaded| loaded == url)
+    }
+
+    /// What this page has loaded, in the order in which it did.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
+        self.loaded.iter().map(|url| &**url)
     }
 
     /// Another page begins.
     pub(crate) fn turn(&mut self) {
-        (self.loaded, self.order) = Default::default();
+        self.loaded.clear();
     }
 
     fn insert(&mut self, url: &str) -> bool {
-        if !self.loaded.insert(url.into()) {
+        if self.contains(url) {
             return false;
         }
-        self.order.push_back(url.into());
-        if self.order.len() > MOST_URLS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.loaded.remove(&oldest);
+        self.loaded.push_back(url.into());
+        if self.loaded.len() > MOST_URLS {
+            self.loaded.pop_front();
         }
         true
     }

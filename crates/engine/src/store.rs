@@ -117,11 +117,14 @@ impl Store {
         self.held.iter().filter(|(_, held)| held.whole).map(|(hash, _)| *hash)
     }
 
-    /// Whether a segment should be stored: it is neither there nor on its way, and the asset is not too large.
-    pub(crate) fn wants(&self, hash: Digest, segment: u32, size: u64, capacity: u64) -> bool {
-        size <= capacity / LARGEST_SHARE
-            && !self.has(hash, segment)
-            && !self.storing.contains(&(hash, segment))
+    /// Whether a segment of a content should be stored: it is neither there nor on its way, and the asset is not too large.
+    pub(crate) fn wants(&self, hash: Digest, size: u64, capacity: u64) -> impl Fn(u32) -> bool + '_ {
+        let held = self.segments(hash);
+        move |segment| {
+            size <= capacity / LARGEST_SHARE
+                && !held.is_some_and(|held| held.contains(segment))
+                && !self.storing.contains(&(hash, segment))
+        }
     }
 
     pub(crate) fn storing(&mut self, hash: Digest, segment: u32) {
@@ -221,6 +224,6 @@ mod tests {
         assert_eq!(store.bytes(), SEGMENT_BYTES);
         store.recall(vec![Use { hash: A, size: Some(10), used_ms: 1, unused: false }]);
         assert_eq!(store.bytes(), 10);
-        assert!(store.whole().eq([A]) && !store.wants(A, 0, 10, 1 << 20));
+        assert!(store.whole().eq([A]) && !store.wants(A, 10, 1 << 20)(0));
     }
 }

@@ -104,10 +104,8 @@ impl Engine {
         self.visit.untold = false;
         let mut assets = AssetSet::new();
         for entry in self.catalogue.entries() {
-            let asset = &entry.asset;
-            let used = self.visit.used.contains(&asset.hash) || self.sightings.contains(&asset.url);
-            if used && assets.len() < MAX_PAGE_ASSETS {
-                assets.insert(asset.id);
+            if self.visit.used.contains(&entry.asset.hash) && assets.len() < MAX_PAGE_ASSETS {
+                assets.insert(entry.asset.id);
             }
         }
         let (page, from) = (self.visit.page.clone(), self.visit.from.take());

@@ -146,22 +146,22 @@ fn the_budget_of_a_page_is_kept() {
 }
 
 #[test]
-fn what_nobody_has_used_takes_no_more_than_a_third_of_the_cache() {
+fn what_nobody_has_used_takes_no_more_than_two_thirds_of_the_cache() {
     let policy = Policy { cache_bytes: 1_200_000, ..Policy::default() };
-    let (mut world, guest) = idle_guest(&[(A, 250_000), (B, 250_000)], &policy);
-    world.suggest(guest, &[A, B]);
+    let (mut world, guest) = idle_guest(&[(A, 280_000), (B, 280_000), (C, 280_000)], &policy);
+    world.suggest(guest, &[A, B, C]);
     world.run(5 * SECOND);
-    assert_eq!(world.visitors[guest].stats.replicated, 250_000);
+    assert_eq!(world.visitors[guest].stats.replicated, 560_000);
     let next = world.next_page(guest);
     show(&mut world, next, NEXT);
     world.run(3 * SECOND);
-    world.suggest(next, &[B]);
+    world.suggest(next, &[C]);
     world.run(5 * SECOND);
     assert_eq!(world.visitors[next].stats.replicated, 0, "the last page's is still unused");
-    world.tell(next, Input::CacheServed { url: A.into(), bytes: 250_000 });
-    world.suggest(next, &[B]);
+    world.tell(next, Input::CacheServed { url: A.into(), bytes: 280_000 });
+    world.suggest(next, &[C]);
     world.run(5 * SECOND);
-    assert_eq!(world.visitors[next].stats.replicated, 250_000);
+    assert_eq!(world.visitors[next].stats.replicated, 280_000);
 }
 
 #[test]
