@@ -41,17 +41,20 @@ const SHRINK: [&str; 5] = [
     "--low-memory-unused",
 ];
 
-/// What the client uses of the glue: it fetches and compiles the engine itself.
-const USED: &str = "export { initSync, WebEngine } from './engine.js';";
+/// What the client uses of the glue.
+const USED: &str = "export { default, WebEngine } from './engine.js';";
 
-/// How `esbuild` makes the glue small: with what is used, without advice to developers, and without what frees an engine,
-/// as there is one for as long as its page.
-const MINIFY: [&str; 7] = [
+/// How `esbuild` makes the glue small: with what is used, without advice to developers, and without ways to get the code, as
+/// the client hands over its bytes.
+const MINIFY: [&str; 10] = [
     "--bundle",
     "--minify",
     "--drop:console",
-    "--define:FinalizationRegistry=undefined",
     "--define:Symbol.dispose=undefined",
+    "--define:Response=undefined",
+    "--define:Request=undefined",
+    "--define:URL=undefined",
+    "--mangle-props=^__(wbg_ptr|destroy)",
     "--format=esm",
     "--target=es2022",
 ];

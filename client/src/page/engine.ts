@@ -12,7 +12,7 @@ interface WebEngine {
 }
 
 interface EngineModule {
-  initSync(source: { module: WebAssembly.Module }): unknown;
+  default(code: Promise<ArrayBuffer>): Promise<unknown>;
   WebEngine: new (now: number, setup: Uint8Array) => WebEngine;
 }
 
@@ -27,19 +27,28 @@ export interface RunningEngine {
 /** The longest delay that timers take without overflowing, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** The engine's code, once it is asked for: a page that comes back from the cache for going back has it. */
+let loading: Promise<EngineModule> | undefined;
+
+async function load(): Promise<EngineModule> {
+  // The names are not literals, so that the bundler leaves them to the browser: the engine's files lie beside this one.
+  const beside = (name: string) => new URL(name, import.meta.url).href;
+  const [glue, code] = await Promise.all([
+    import(beside("engine.js")) as Promise<EngineModule>,
+    fetch(beside("engine_bg.wasm")),
+  ]);
+  await glue.default(code.arrayBuffer());
+  return glue;
+}
+
 /** Loads the engine and runs it: every input is followed by all outputs that it leads to, in order. */
 export async function runEngine(
   setup: Setup,
   effect: (output: Output) => void,
   failed: (error: unknown) => void,
 ): Promise<RunningEngine> {
-  // The names are not literals, so that the bundler leaves them to the browser: the engine's files lie beside this one.
-  const beside = (name: string) => new URL(name, import.meta.url).href;
-  const [glue, response] = await Promise.all([
-    import(beside("engine.js")) as Promise<EngineModule>,
-    fetch(beside("engine_bg.wasm")),
-  ]);
-  glue.initSync({ module: await WebAssembly.compile(await response.arrayBuffer()) });
+  loading ??= load();
+  const glue = await loading;
   const engine = new glue.WebEngine(performance.now(), encoded(setupCodec, setup));
 
   const inputs: Uint8Array<ArrayBuffer>[] = [];

@@ -249,7 +249,7 @@ impl Coordinator {
     }
 
     /// The predicted time in milliseconds for a holder to deliver, longer where it is uncertain or the holder busy;
-    /// `None` when the two cannot be introduced.
+    /// `None` when the two cannot be introduced now.
     fn cost(&self, now: Timestamp, asker_id: SessionId, holder_id: SessionId, asset: AssetId) -> Option<u64> {
         let (asker, holder) = (self.sessions.get(asker_id)?, self.sessions.get(holder_id)?);
         let (asking, holding) = (asker.member()?, holder.member()?);
@@ -278,7 +278,7 @@ impl Coordinator {
         Some((time * CERTAIN / chance).saturating_mul(burden) / 4)
     }
 
-    /// Whether nothing that was said of two visitors speaks against it. It is asked of the best alone, as it looks far back.
+    /// Whether nothing that was said of two visitors speaks against it. It looks far back, so it is asked last.
     fn may_meet(&self, now: Timestamp, asker: SessionId, holder: SessionId) -> bool {
         self.identities(asker, holder).is_some_and(|(asker, holder)| {
             !self.standing.are_apart(asker, holder) && !self.standing.is_quarantined(now, holder)

@@ -43,7 +43,7 @@ impl Engine {
         self.adopt_next(now);
     }
 
-    /// Adopts what this page has loaded of the assets that have just been admitted.
+    /// Adopts what this page has loaded and is admitted by now; the page uses it.
     pub(crate) fn adopt_loaded(&mut self, now: Timestamp) {
         let loaded = self.sightings.urls().filter_map(|url| self.catalogue.by_url(url));
         let hashes: Vec<Digest> = loaded.map(|entry| entry.asset.hash).collect();

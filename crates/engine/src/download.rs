@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::limits::{MAX_ASK_PIECES, SEGMENT_PIECES};
-use edgeweave_protocol::manifest::{piece_count, piece_len};
+use edgeweave_protocol::manifest::{piece_count, piece_len, segment_count};
 use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{AssetId, Digest, PeerId, Reason, Timestamp};
@@ -116,7 +116,7 @@ impl Engine {
             return;
         }
         let holders = self.holders(now, hash);
-        let hurries = !self.spans_needed(hash).is_empty();
+        let ahead = self.replication.asks_for(hash);
         let mut runs: Vec<(PeerId, u32, u32)> = Vec::new();
         for piece in wanted {
             let Some(download) = self.downloads.get_mut(&hash) else { return };
@@ -129,7 +129,7 @@ impl Engine {
                 continue;
             }
             // What nobody waits for is asked of the same neighbour while that has room, so that few messages ask for much.
-            let same = runs.last().filter(|_| !hurries).map(|(peer, ..)| *peer);
+            let same = runs.last().filter(|_| ahead).map(|(peer, ..)| *peer);
             let same = same.and_then(|peer| self.quickest(&[peer], hash, segment));
             let Some(peer) = same.or_else(|| self.quickest(&holders, hash, segment)) else { continue };
             match runs.last_mut() {
@@ -141,7 +141,7 @@ impl Engine {
                 _ => runs.push((peer, piece, 1)),
             }
             if let Some(neighbour) = self.neighbours.all.get_mut(&peer) {
-                neighbour.owed += 1;
+                neighbour.owe(now);
             }
             if let Some(download) = self.downloads.get_mut(&hash) {
                 download.pieces.insert(piece, Piece::Asked(peer));
@@ -274,10 +274,7 @@ impl Engine {
     /// Stores every segment that is complete.
     fn store_segments(&mut self, hash: Digest) {
         let Some(download) = self.downloads.get(&hash) else { return };
-        let mut segments: Vec<u32> =
-            download.pieces.keys().iter().map(|piece| piece / SEGMENT_PIECES).collect();
-        segments.dedup();
-        for segment in segments {
+        for segment in 0..segment_count(download.size) {
             let storable = download.is_complete(segment)
                 && self.catalogue.ids_of(hash).next().is_some()
                 && self.store.wants(hash, download.size, self.policy.cache_bytes)(segment);

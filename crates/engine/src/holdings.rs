@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use edgeweave_protocol::frame::Frame;
-use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{AssetSet, Digest, PeerId, Reason, Timestamp};
@@ -28,9 +27,9 @@ pub(crate) struct Holdings {
     due: Option<Timestamp>,
     /// The contents whose holding has changed since the last announcement.
     changed: Vec<Digest>,
-    /// Whether that may be all contents.
+    /// Whether that may be all contents, as indices have changed.
     all_changed: bool,
-    /// When something was last announced.
+    /// When the node was last told something.
     announced: Option<Timestamp>,
 }
 
@@ -44,11 +43,10 @@ impl Holdings {
         self.node_knows = false;
     }
 
-    /// The manifest has other assets: all of them, or these besides. Nobody is told that one is gone, as nobody asks for it
-    /// any more.
-    pub(crate) fn manifest_changed(&mut self, now: Timestamp, anew: bool, added: &[Asset]) {
-        self.all_changed |= anew;
-        added.iter().for_each(|asset| self.changed.push(asset.hash));
+    /// The manifest has assets under other indices. Until then nobody has to be told that some are gone, as nobody asks for
+    /// those any more.
+    pub(crate) fn indices_changed(&mut self, now: Timestamp) {
+        self.all_changed = true;
         self.announce_soon(now);
     }
 
@@ -100,9 +98,6 @@ impl Engine {
     fn announce(&mut self, now: Timestamp) {
         let epoch = self.epoch();
         let (add, remove) = self.untold();
-        if !add.is_empty() || !remove.is_empty() {
-            self.holdings.announced = Some(now);
-        }
         let mut frames = Frame::announce(epoch, &add, |epoch, assets| Frame::Have { epoch, assets });
         frames.extend(Frame::announce(epoch, &remove, |epoch, assets| Frame::Lost { epoch, assets }));
         for (peer, _) in self.neighbours.all.iter().filter(|(_, neighbour)| neighbour.open) {
@@ -116,6 +111,7 @@ impl Engine {
                 if self.holdings.node_knows { (add, remove) } else { (told.clone(), AssetSet::new()) };
             if !add.is_empty() || !remove.is_empty() {
                 self.out.say(ToNode::Holdings { add, remove });
+                self.holdings.announced = Some(now);
             }
             self.holdings.node_knows = true;
         }

@@ -55,7 +55,7 @@ pub use memory::State;
 use sorted::Map;
 
 /// The page's figures are told at most once in so long.
-const STATS_EVERY: Duration = Duration::from_secs(1);
+const STATS_EVERY: Duration = Duration::from_millis(500);
 
 /// Not-held assets for which neighbours are looked for ahead of any request, so that channels are open before they
 /// are asked for.
@@ -332,7 +332,9 @@ impl Engine {
             self.replication.forget();
         }
         let knew_nothing = self.catalogue.len() == 0;
-        self.holdings.manifest_changed(now, anew, &delta.add);
+        if anew || !delta.add.is_empty() {
+            self.holdings.indices_changed(now);
+        }
         self.manifest = Some(delta.version);
         let gone = Arc::make_mut(&mut self.catalogue).apply(self.clock.unix_ms(now), delta);
         // The worker must not answer with what has just been purged, and one that knows nothing learns it at once.

@@ -39,7 +39,7 @@ const ASSUMED_BYTES_PER_S: u64 = 500_000;
 const ASSUMED_ROUND_TRIP_US: u64 = 60_000;
 
 /// A neighbour's refusal of an asset is believed for so long.
-const REFUSAL_LASTS: Duration = Duration::from_secs(5);
+pub(crate) const REFUSAL_LASTS: Duration = Duration::from_secs(5);
 
 /// How many faulty peers are remembered, so that they are not met again.
 const SHUNNED_MOST: usize = 256;
@@ -123,6 +123,14 @@ impl Neighbour {
         let in_flight = 2 * self.rate() * self.round_trip() / 1_000_000;
         let depth = (in_flight / u64::from(PIECE_BYTES)).min(u64::from(PIPELINE_MOST)) as u32;
         (PIPELINE_LEAST + depth).min(PIPELINE_MOST).saturating_sub(self.owed)
+    }
+
+    /// One more piece is asked of it: who owed nothing is not silent yet.
+    pub(crate) fn owe(&mut self, now: Timestamp) {
+        if self.owed == 0 {
+            self.last_heard = now;
+        }
+        self.owed += 1;
     }
 
     /// When `bytes` more than what it owes would be here.
@@ -224,9 +232,6 @@ impl Engine {
         };
         let transfer = neighbour.next_transfer;
         neighbour.next_transfer = transfer.wrapping_add(1);
-        if neighbour.owed == count {
-            neighbour.last_heard = now;
-        }
         neighbour.last_used = now;
         let awaited = u64::MAX >> (64 - count.clamp(1, 64));
         neighbour.transfers.insert(transfer, Transfer { hash, first, awaited, asked: now, started: false });

@@ -11,6 +11,7 @@ use edgeweave_protocol::{AssetId, AssetSet, Digest, Timestamp};
 use crate::Engine;
 use crate::download::Download;
 use crate::io::Circumstances;
+use crate::neighbours::REFUSAL_LASTS;
 
 /// The browser is idle when its page has asked for nothing for so long.
 const IDLE: Duration = Duration::from_millis(250);
@@ -34,8 +35,8 @@ pub(crate) struct Replication {
     spent: u64,
     /// When the browser will be idle, if nothing happens until then.
     idle_at: Option<Timestamp>,
-    /// Nothing on the list can be had, until something changes.
-    stuck: bool,
+    /// Nothing on the list can be had until something changes, or a neighbour that refused may not refuse any more.
+    stuck_until: Timestamp,
 }
 
 impl Replication {
@@ -49,12 +50,14 @@ impl Replication {
 
     /// What could not be had may be there now.
     pub(crate) fn look_again(&mut self) {
-        self.stuck = false;
+        self.stuck_until = Timestamp::ZERO;
     }
 
     /// The same, if it is one of these.
     pub(crate) fn look_again_for(&mut self, assets: &AssetSet) {
-        self.stuck &= !self.likely.iter().any(|asset| assets.contains(*asset));
+        if self.likely.iter().any(|asset| assets.contains(*asset)) {
+            self.look_again();
+        }
     }
 
     /// Indices mean something else from now on.
@@ -120,11 +123,13 @@ impl Engine {
         if !allowed {
             self.end_replicated(now);
         }
-        while runs && !self.replication.stuck && !self.is_replicating() {
+        while runs && now >= self.replication.stuck_until && !self.is_replicating() {
             self.end_replicated(now);
             let next = self.next_likely(now);
-            self.replication.stuck = next.is_none();
-            next.into_iter().for_each(|hash| self.drive(now, hash));
+            match next {
+                Some(hash) => self.drive(now, hash),
+                None => self.replication.stuck_until = now + REFUSAL_LASTS,
+            }
         }
     }
 

@@ -9,10 +9,11 @@ use edgeweave_engine::Input;
 use edgeweave_engine::io::{Circumstances, FetchedResource};
 use edgeweave_protocol::Reason;
 use edgeweave_protocol::message::ToPeer;
-use edgeweave_protocol::policy::Policy;
+use edgeweave_protocol::policy::{Policy, Prefer};
 
 const SECOND: Duration = Duration::from_secs(1);
 const A: &str = "https://site/a.png";
+const B: &str = "https://site/b.png";
 
 /// Two hosts, one of them with these manners, and what became of a guest's request and of the host.
 fn beside_an_honest_one(manners: Manners) -> Option<Reason> {
@@ -208,4 +209,22 @@ fn without_hedging_a_slow_mesh_is_waited_for_until_it_stalls() {
         let given_up = (!hedge).then_some((Reason::Stalled, 0));
         assert_eq!(world.visitors[guest].answers[&1].fallback, given_up);
     }
+}
+
+#[test]
+fn neighbours_that_had_nothing_to_do_are_not_silent_when_both_are_asked_several_times_at_once() {
+    let mut world = world().preferring(Prefer::Offload).with_asset(A, 100_000).with_asset(B, 700_000);
+    world.arrive(&[A, B]);
+    world.arrive(&[A, B]);
+    world.run(SECOND);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.request(guest, 1, A);
+    world.run(30 * SECOND);
+    assert_eq!(world.visitors[guest].stats.neighbours, 2);
+    world.request(guest, 2, B);
+    world.run(5 * SECOND);
+    assert!(world.visitors[guest].answers[&2].body == world.content(B));
+    assert_eq!(world.visitors[guest].stats.neighbours, 2);
+    assert!(world.faults.is_empty(), "{:?}", world.faults);
 }
