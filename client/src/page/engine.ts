@@ -27,8 +27,8 @@ export interface RunningEngine {
 /** The longest delay that timers take without overflowing, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** The engine's code, once it is asked for: a page that comes back from the cache for going back has it. */
-let loading: Promise<EngineModule> | undefined;
+/** The engine's code, when it is there: a page that comes back from the cache for going back need not load it again. */
+let loaded: EngineModule | undefined;
 
 async function load(): Promise<EngineModule> {
   // The names are not literals, so that the bundler leaves them to the browser: the engine's files lie beside this one.
@@ -47,9 +47,8 @@ export async function runEngine(
   effect: (output: Output) => void,
   failed: (error: unknown) => void,
 ): Promise<RunningEngine> {
-  loading ??= load();
-  const glue = await loading;
-  const engine = new glue.WebEngine(performance.now(), encoded(setupCodec, setup));
+  loaded ??= await load();
+  const engine = new loaded.WebEngine(performance.now(), encoded(setupCodec, setup));
 
   const inputs: Uint8Array<ArrayBuffer>[] = [];
   let busy = false;
