@@ -282,6 +282,15 @@ async function crawl({ pages: most, from, ...browser }) {
     const loaded = found.assets.filter(({ bytes }) => bytes > 0).map(({ url }) => url);
     pages.push({ url, html_bytes: found.html_bytes, assets: loaded, links: found.links });
   });
+  const [page] = context.pages();
+  // The browser has everything now, and the origin is near: what a page takes is what the browser itself does.
+  for (const found of pages) {
+    await page.goto(found.url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
+    found.processing_ms = await page.evaluate(() => {
+      const { loadEventEnd, responseEnd } = performance.getEntriesByType("navigation")[0];
+      return loadEventEnd - responseEnd;
+    });
+  }
   await shut(context);
   const known = new Set(pages.map(({ url }) => url));
   for (const page of pages) page.links = page.links.filter((link) => link !== page.url && known.has(link));

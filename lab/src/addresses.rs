@@ -8,6 +8,8 @@ pub(crate) const ORIGIN: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 1);
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 2);
 /// Where the node listens.
 pub(crate) const NODE_PORT: u16 = 8080;
+/// Where its native peer does.
+pub(crate) const NODE_PEER_PORT: u16 = 3479;
 /// People in one block of public addresses.
 const BLOCK: usize = 250;
 

@@ -58,8 +58,8 @@ pub(crate) struct Options {
     /// Of all that is drawn but who is in the holdout, which browsers draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Browsers at a time.
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    /// Browsers at a time [default: one more than there are processors].
+    #[arg(long, value_name = "N", default_value_t = browsers(), hide_default_value = true)]
     browsers: usize,
     /// Pages of the site that are visited, at most.
     #[arg(long, default_value_t = 60, value_name = "N")]
@@ -100,6 +100,11 @@ pub(crate) struct Options {
     /// The checkout, for the driver of browsers.
     #[arg(long, hide = true)]
     checkout: PathBuf,
+}
+
+/// Browsers that this machine can have at a time, without pages waiting for each other's processing.
+fn browsers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) + 1
 }
 
 /// Does it.
@@ -159,7 +164,9 @@ struct Lab {
     /// Chromium where the origin is: it finds the site without any way between.
     near_chromium: String,
     places: Vec<Place>,
-    _namespaces: Vec<Namespace>,
+    namespaces: Vec<Namespace>,
+    /// Which of them the node is in.
+    at_node: usize,
     router: Router,
     folder: TempDir,
 }
@@ -196,7 +203,7 @@ impl Lab {
             folder.path(),
             &listen,
             &origin_url,
-            &scenario.policy,
+            scenario,
         )?;
 
         let chromium = |namespace: &Namespace| -> Result<String> {
@@ -206,16 +213,7 @@ impl Lab {
         let places = homes.iter().map(|home| Ok(Place { chromium: chromium(&namespaces[*home])? }));
         let places = places.collect::<Result<_>>()?;
         let visitors = driver(options, &origin_url, &node_url)?;
-        Ok(Self {
-            visitors,
-            origin,
-            _node: node,
-            near_chromium,
-            places,
-            _namespaces: namespaces,
-            router,
-            folder,
-        })
+        Ok(Self { visitors, origin, _node: node, near_chromium, places, namespaces, at_node, router, folder })
     }
 
     fn run(
@@ -242,6 +240,11 @@ impl Lab {
             plan.people.len(),
             plan.visits.len()
         );
+        if scenario.warmed {
+            let urls: Vec<&str> = given.assets.iter().map(|asset| asset.url.as_str()).collect();
+            let refused = node::warm(&options.edgeweave, &self.namespaces[self.at_node], &node_url(), &urls)?;
+            eprintln!("✓ the node has admitted {} of the assets", urls.len() - refused);
+        }
         let cost = if options.no_cost { None } else { self.cost(stop)? };
         let visited = self.tour(&given, &plan, options.seed, stop)?;
         if let Some(path) = &options.views {

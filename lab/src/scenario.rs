@@ -8,9 +8,12 @@ use edgeweave_sim::{GivenNetwork, NatShares, Scenario, SiteModel};
 /// The default: a site 120 ms away, a node nearby, and people with good connections behind home routers, who read quickly.
 pub(crate) fn default() -> Scenario {
     Scenario {
-        // Five browsers at a time, and visits of half a minute.
-        arrivals_s: 7.0,
+        // Three browsers at a time, and visits of half a minute.
+        arrivals_s: 11.0,
         network: Some(network()),
+        // Everything that helps a site's first visitors.
+        native_peer: true,
+        warmed: true,
         site: SiteModel {
             bounce_share: 0.3,
             pages_per_visit: 4.0,

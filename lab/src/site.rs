@@ -20,6 +20,8 @@ pub(crate) struct Page {
     pub(crate) url: String,
     /// As it is sent.
     pub(crate) html_bytes: u64,
+    /// What a browser takes to make a page of it when everything is there at once, in milliseconds.
+    pub(crate) processing_ms: f64,
     /// The URLs of what it loads, in the order in which it does.
     pub(crate) assets: Vec<String>,
     /// The URLs of pages that it leads to, in their order.
@@ -57,6 +59,7 @@ impl Site {
                 url: path(&page.url),
                 html_bytes: page.html_bytes.try_into().unwrap_or(u32::MAX),
                 think_ms: 0.0,
+                processing_ms: page.processing_ms,
                 assets: loaded.filter(|asset| once.insert(*asset)).collect(),
                 links: links.filter(|link| *link != number).take(links_per_page).collect(),
             }
@@ -116,6 +119,7 @@ mod tests {
         let page = |url: &str, links: &[&str]| Page {
             url: format!("http://o{url}"),
             html_bytes: 7,
+            processing_ms: 80.0,
             assets: vec!["http://o/a.png?v=1".into(), "http://o/a.png?v=1".into(), "http://o/lost".into()],
             links: links.iter().map(|link| format!("http://o{link}")).collect(),
         };

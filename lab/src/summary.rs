@@ -134,12 +134,13 @@ impl Summary {
             .flat_map(|view| &view.told.bodies)
             .filter_map(|body| Some(truths.get(&body.url)? == &body.sha256))
             .collect();
-        let usual: BTreeSet<String> =
-            in_arm(Arm::Holdout).flat_map(|view| &view.told.errors).map(|error| alike(error)).collect();
-        let errors: Vec<&String> = in_arm(Arm::Mesh)
-            .flat_map(|view| &view.told.errors)
-            .filter(|error| !usual.contains(&alike(error)))
-            .collect();
+        let errors_of = |arm| {
+            in_arm(arm)
+                .flat_map(|view| view.told.errors.iter().map(|error| (error, alike(error, &view.told.url))))
+        };
+        let usual: BTreeSet<String> = errors_of(Arm::Holdout).map(|(_, alike)| alike).collect();
+        let unusual = errors_of(Arm::Mesh).filter(|(_, alike)| !usual.contains(alike));
+        let errors: Vec<&String> = unusual.map(|(error, _)| error).collect();
         Self {
             holdout: both.holdout,
             mesh: both.mesh,
@@ -168,9 +169,9 @@ impl Summary {
     }
 }
 
-/// An error's text without numbers, which differ from time to time.
-fn alike(error: &str) -> String {
-    error.chars().filter(|character| !character.is_ascii_digit()).collect()
+/// An error's text without what differs from time to time: numbers, and which page it was on.
+fn alike(error: &str, page: &str) -> String {
+    error.replace(page, "").chars().filter(|character| !character.is_ascii_digit()).collect()
 }
 
 #[cfg(test)]
@@ -191,7 +192,7 @@ pub(crate) mod tests {
         let told = ViewTold {
             visit: person,
             index: position,
-            url: "http://o/".into(),
+            url: format!("http://o/page-of-{person}"),
             began_ms: 1e12 + load_ms,
             load_ms,
             first_byte_ms: 5.0,
@@ -204,7 +205,7 @@ pub(crate) mod tests {
             bytes: Sources { cache: 10, peers: 20, supernode: 30, origin: 40 },
             requests: Sources::default(),
             resources: vec![resource],
-            errors: vec![format!("lost {position}")],
+            errors: vec![format!("lost {position} (http://o/page-of-{person})")],
             bodies: vec![Body { url: "http://o/a.png".into(), sha256: "right".into() }],
         };
         View { person, position, told, from_origin: 500, documents: 50 }

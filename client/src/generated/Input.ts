@@ -75,9 +75,9 @@ hash: Digest,
  */
 bytes: number, 
 /**
- * Milliseconds until the first byte.
+ * Milliseconds until the first byte; none where it waited behind other answers, which says nothing of the supernode.
  */
-first_byte_ms: number, 
+first_byte_ms: number | null, 
 /**
  * Milliseconds until the last byte.
  */

@@ -1,6 +1,6 @@
 import { PIECE_BYTES } from "../generated/limits";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { digest } from "../shared/digest";
+import { DIGEST_BYTES, digest } from "../shared/digest";
 import { CACHE, segmentKey } from "../shared/storage";
 import type { Known as Node } from "../shared/wire";
 import type { Concern } from "./concerns";
@@ -14,7 +14,16 @@ const BODY_TIMES = 10;
 /** A supernode that failed is left alone for so long, in milliseconds: a page has many requests, and each would wait. */
 const REST_MS = 30_000;
 
+/** So many connections to a host that speaks HTTP/1.1 browsers open at a time; who comes later may wait for one. */
+const CONNECTIONS = 6;
+
 let restsUntil = 0;
+/** Answers that are under way. */
+let open = 0;
+/** When one began last. */
+let heard = 0;
+/** What is kept, one after the other: the storage is slow, and a page that waits for it has many contents. */
+let keeping = Promise.resolve();
 
 const { base } = (globalThis as unknown as { __edgeweave: Node }).__edgeweave;
 
@@ -27,24 +36,38 @@ export async function fromSupernode({ url, range }: Concern, known: Known, signa
   const ending = new AbortController();
   const end = () => ending.abort();
   signal.addEventListener("abort", end);
-  const timer = setTimeout(end, patience);
   const began = performance.now();
   const since = () => Math.round(performance.now() - began);
+  // While it answers others, a supernode is not slow.
+  let timer = 0;
+  const wait = () => {
+    const left = Math.max(began, heard) + patience - performance.now();
+    if (left > 0) timer = setTimeout(wait, left);
+    else end();
+  };
+  wait();
+  const queues = ++open > CONNECTIONS;
   try {
     // The name says what the content is: what comes is what was asked for, or is not used.
     const response = await fetch(`${base}/asset/${asset.hash}`, { signal: ending.signal, credentials: "omit" });
-    const first_byte_ms = since();
+    heard = performance.now();
+    const first_byte_ms = queues ? null : since();
     clearTimeout(timer);
     setTimeout(end, BODY_TIMES * patience);
     const body = response.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
     if (body && (await nameOf(body)) === asset.hash) {
       const served = { hash: asset.hash, bytes: body.length, first_byte_ms, total_ms: since() };
-      void keep(asset, body).then((stored) => tell({ supernode: { url, served: { ...served, stored } } }));
+      keeping = keeping.then(async () => {
+        const stored = await keep(asset, body);
+        tell({ supernode: { url, served: { ...served, stored } } });
+      });
       return new Response(body, { headers: headersOf(asset, body.length) });
     }
     note(body ? "wrong_piece" : "not_held");
   } catch {
     if (!signal.aborted) note(ending.signal.aborted ? "stalled" : "connect_failed");
+  } finally {
+    open -= 1;
   }
   return undefined;
 
@@ -56,8 +79,12 @@ export async function fromSupernode({ url, range }: Concern, known: Known, signa
 
 /** A content's name: the digest of the digests of its pieces. */
 async function nameOf(body: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digests = parts(body, PIECE_BYTES).map((piece) => crypto.subtle.digest("SHA-256", piece));
-  return digest(new Uint8Array(await new Blob(await Promise.all(digests)).arrayBuffer()));
+  const pieces = parts(body, PIECE_BYTES);
+  const digests = new Uint8Array(pieces.length * DIGEST_BYTES);
+  const add = async (piece: Uint8Array<ArrayBuffer>, at: number) =>
+    digests.set(new Uint8Array(await crypto.subtle.digest("SHA-256", piece)), at * DIGEST_BYTES);
+  await Promise.all(pieces.map(add));
+  return digest(digests);
 }
 
 /** Puts a content into the secondary cache; false when there is no room. */

@@ -192,8 +192,8 @@ pub enum Input {
         /// Bytes served: the content's size.
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         bytes: u64,
-        /// Milliseconds until the first byte.
-        first_byte_ms: u32,
+        /// Milliseconds until the first byte; none where it waited behind other answers, which says nothing of the supernode.
+        first_byte_ms: Option<u32>,
         /// Milliseconds until the last byte.
         total_ms: u32,
         /// Whether the secondary cache holds all of it now.

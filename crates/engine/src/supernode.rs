@@ -46,13 +46,15 @@ impl Engine {
         now: Timestamp,
         hash: Digest,
         bytes: u64,
-        (first_byte_ms, total_ms): (u32, u32),
+        (first_byte_ms, total_ms): (Option<u32>, u32),
         stored: bool,
     ) {
         self.traffic.requests.supernode += 1;
         self.traffic.bytes.supernode += bytes;
         self.stats_due.get_or_insert(now);
-        self.supernode.measure(first_byte_ms, total_ms, bytes);
+        if let Some(first_byte_ms) = first_byte_ms {
+            self.supernode.measure(first_byte_ms, total_ms, bytes);
+        }
         self.out.note(now, Event::Served, None, "supernode", bytes);
         if stored {
             (0..segment_count(bytes)).for_each(|segment| self.stored(now, hash, segment));

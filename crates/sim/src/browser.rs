@@ -100,6 +100,8 @@ pub(crate) struct Load {
     /// Styles without an answer: fonts wait for them.
     pub(crate) styles_open: u32,
     pub(crate) fonts: Vec<u32>,
+    /// Until when the browser makes a page of what is here.
+    pub(crate) busy_until: Timestamp,
     pub(crate) loaded: Option<Timestamp>,
     /// Whether the visitor left before it had loaded.
     pub(crate) is_unfinished: bool,

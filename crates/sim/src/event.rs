@@ -45,6 +45,8 @@ pub(crate) enum Event {
     SupernodeFails { visitor: Key, request: RequestKey },
     /// The browser has answered by itself, from its HTTP cache or the secondary cache.
     AnsweredLocally { visitor: Key, arm: Arm, request: RequestKey },
+    /// The browser has made a page of everything.
+    Processed { visitor: Key, arm: Arm, load: u16 },
     /// The worker looks at a request.
     Dispatch { visitor: Key, request: RequestKey },
     /// The page part starts an engine.
@@ -113,6 +115,9 @@ impl Fingerprint for Event {
             }
             Self::SupernodeFails { visitor, request } => browser(22, visitor, request),
             Self::AnsweredLocally { visitor, arm, request } => browser(6 + *arm as u64, visitor, request),
+            Self::Processed { visitor, arm, load } => {
+                25 << 56 ^ visitor.number() << 20 ^ u64::from(*load) << 1 ^ *arm as u64
+            }
             Self::Dispatch { visitor, request } => browser(8, visitor, request),
             Self::EngineStarts(key) => engine(9, key),
             Self::Tick(key) => engine(10, key),

@@ -25,6 +25,7 @@ mod figures;
 mod http1;
 mod laws;
 mod link;
+mod native_peer;
 mod node;
 mod origin;
 mod page;

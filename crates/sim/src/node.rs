@@ -94,6 +94,13 @@ impl Node {
 }
 
 impl Simulation {
+    /// The operator has everything admitted.
+    pub(crate) fn warm(&mut self) {
+        for asset in 0..self.site.assets.len() as u32 {
+            self.tell_node(Input::Warm { url: self.origin.url(asset).into() });
+        }
+    }
+
     pub(crate) fn node_hears(&mut self, session: SessionId, message: ToNode) {
         self.tell_node(Input::Message { session, message });
     }
@@ -170,7 +177,7 @@ impl Simulation {
                 let at = now + there_and_back + self.origin_delay() + transmission(bytes, FETCH_RATE);
                 self.queue.plan(at, Event::NodeFetched { url, outcome: Box::new(outcome) });
             }
-            // No operator is simulated.
+            // What is refused is learnt of from visitors, if at all.
             Output::Warmed { .. } => {}
         }
     }

@@ -191,6 +191,7 @@ impl Simulation {
 
     /// A request has its answer, from whoever it is.
     pub(crate) fn answered(&mut self, key: Key, arm: Arm, request: RequestKey) {
+        let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &mut visitor.browser_mut(arm).load;
         let Some(asked) = load.requests.get_mut(usize::from(request.place)) else { return };
@@ -199,6 +200,7 @@ impl Simulation {
         }
         let (asset, page) = (asked.asset, load.page);
         load.open -= 1;
+        load.busy_until = load.busy_until.max(now) + self.site.pages[page].processing_of_an_answer();
         match asset {
             None => self.discover(key, arm, page),
             Some(asset) if self.site.assets[asset as usize].kind == AssetKind::Style => {
@@ -210,7 +212,7 @@ impl Simulation {
             }
             Some(_) => {}
         }
-        self.check_loaded(key, arm);
+        self.check_all_here(key, arm);
     }
 
     /// The document is here: what it names is asked for, in its order, and fonts when the styles are here.
@@ -233,12 +235,28 @@ impl Simulation {
         others.into_iter().chain(at_once).for_each(|asset| self.request(key, arm, Some(asset)));
     }
 
-    fn check_loaded(&mut self, key: Key, arm: Arm) {
+    /// When everything is here, the page has loaded as soon as the browser has made one of it.
+    fn check_all_here(&mut self, key: Key, arm: Arm) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &visitor.browser_mut(arm).load;
+        if load.open > 0 || !load.fonts.is_empty() {
+            return;
+        }
+        let (number, at) = (load.number, load.busy_until);
+        if at > now {
+            self.queue.plan(at, Event::Processed { visitor: key, arm, load: number });
+        } else {
+            self.processed(key, arm, number);
+        }
+    }
+
+    pub(crate) fn processed(&mut self, key: Key, arm: Arm, number: u16) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let country = visitor.person.country;
         let load = &mut visitor.browser_mut(arm).load;
-        if load.open > 0 || !load.fonts.is_empty() || load.loaded.is_some() {
+        if load.number != number || load.loaded.is_some() {
             return;
         }
         load.loaded = Some(now);

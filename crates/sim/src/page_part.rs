@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use edgeweave_coordinator::BrowserKind;
+use edgeweave_coordinator::io::Whose;
 use edgeweave_engine::io::{Circumstances, HeldSegment, Payload};
 use edgeweave_engine::{Engine, Input, Output, Setup};
 use edgeweave_protocol::limits::PIECE_BYTES;
@@ -19,11 +20,12 @@ use crate::event::{Arm, EngineKey, Event, Frame, Piece};
 use crate::faults::wall_clock;
 use crate::laws::Law;
 use crate::link::Window;
+use crate::native_peer;
 use crate::node::SITE;
 use crate::origin::Origin;
 use crate::simulation::{Simulation, UNIX_MS};
 use crate::slab::Key;
-use crate::visitor::{Channel, PagePart, Payloads, Visitor};
+use crate::visitor::{Channel, PagePart, Visitor};
 use crate::worker::confirmed_until;
 use crate::world::person;
 
@@ -72,19 +74,7 @@ impl Simulation {
             state: client.kept.state.take(),
             held: held.collect(),
         };
-        client.page_part = Some(Box::new(PagePart {
-            key,
-            engine: Engine::new(now, setup),
-            session: None,
-            connected: false,
-            peer: None,
-            channels: Vec::new(),
-            payloads: Payloads::default(),
-            tick_at: None,
-            manner,
-            last_said: now,
-            last_heard: now,
-        }));
+        client.page_part = Some(Box::new(PagePart::new(now, key, Engine::new(now, setup), manner)));
         let resources = std::mem::take(&mut client.fetched);
         let untold = std::mem::take(&mut client.untold);
         let waiting = std::mem::take(&mut client.waiting);
@@ -170,6 +160,8 @@ impl Simulation {
             visitor.mesh.down.carry(now, wire_bytes(delta));
         }
         if self.part(key).is_some() {
+            let is_native = self.visitors.get(key.visitor).is_some_and(|visitor| visitor.is_native);
+            let message = if is_native { native_peer::as_operated(message) } else { message };
             self.tell(key.visitor, Input::Heard(message));
         }
     }
@@ -409,6 +401,7 @@ impl Simulation {
                 }
             }
             Output::Shelf(shelf) => {
+                inputs.extend(self.native_peer_keeps(key, &shelf));
                 if let Some(visitor) = self.visitors.get_mut(key) {
                     visitor.client.kept.shelf = Rc::new(shelf);
                 }
@@ -515,8 +508,10 @@ impl Simulation {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let len = frame.payload.map_or(0, |(_, len)| len);
         let bytes = u64::from(len) + FRAME_OVERHEAD;
-        self.laws.uploaded(now, visitor, frame.payload, &self.site, &self.scenario.policy);
-        self.figures.uploaded(visitor, frame.payload);
+        if !visitor.is_native {
+            self.laws.uploaded(now, visitor, frame.payload, &self.site, &self.scenario.policy);
+            self.figures.uploaded(visitor, frame.payload);
+        }
         let at = visitor.mesh.up.carry(now, bytes).max(now + channel.window.pace(bytes, latency * 2));
         self.queue.plan(at, Event::PieceLeaves(here, peer, Box::new(Piece { transfer, frame })));
     }
@@ -596,13 +591,13 @@ impl Simulation {
             network: self.world.asn(person.network),
             country: self.world.country_code(person.country),
             address: person.household,
+            whose: if visitor.is_native { Whose::Operator } else { Whose::Visitor },
             browser: match person.device.browser {
                 person::BrowserKind::Firefox => BrowserKind::Firefox,
                 person::BrowserKind::Safari => BrowserKind::Safari,
                 person::BrowserKind::Other => BrowserKind::Other,
                 person::BrowserKind::Chrome | person::BrowserKind::Edge => BrowserKind::Chromium,
             },
-            ..Default::default()
         }
     }
 }

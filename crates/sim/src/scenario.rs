@@ -40,6 +40,10 @@ pub struct Scenario {
     /// Where supernodes stand, as ISO 3166 codes; names lead each visitor to the nearest. Countries that no visitors come
     /// from are passed over, and without any there is none.
     pub supernodes: Vec<String>,
+    /// Whether the operator's own peer, a part of the node, gives what is admitted over data channels, too.
+    pub native_peer: bool,
+    /// Whether the operator has everything admitted before anybody comes.
+    pub warmed: bool,
     /// The most that the origin sends to one visitor, in bytes a second.
     pub origin_bytes_per_s: u64,
     /// What goes wrong.
@@ -77,6 +81,8 @@ impl Default for Scenario {
             until_page_views: 0,
             origin_country: "US".into(),
             supernodes: ["US", "DE", "IN", "JP", "BR", "SG"].map(String::from).into(),
+            native_peer: false,
+            warmed: false,
             origin_bytes_per_s: 2_500_000,
             faults: BTreeSet::new(),
             hostile_share: 0.3,

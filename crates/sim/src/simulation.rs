@@ -88,6 +88,12 @@ impl Simulation {
             world,
             site,
         };
+        if simulation.scenario.warmed {
+            simulation.warm();
+        }
+        if simulation.scenario.native_peer {
+            simulation.start_native_peer();
+        }
         simulation.plan_visit();
         simulation.plan_crash();
         Ok(simulation)
@@ -109,6 +115,9 @@ impl Simulation {
 
     /// The same, and says what happens before it does.
     pub(crate) fn step_telling(&mut self, tell: impl FnOnce(Timestamp, &Event)) -> bool {
+        if self.only_the_native_peer_is_left() {
+            return false;
+        }
         let Some(event) = self.queue.take() else { return false };
         tell(self.queue.now(), &event);
         self.laws.event = self.queue.taken();
@@ -123,6 +132,7 @@ impl Simulation {
             },
             Event::SupernodeFails { visitor, request } => self.ask_browser(visitor, Arm::Mesh, request),
             Event::AnsweredLocally { visitor, arm, request } => self.answered(visitor, arm, request),
+            Event::Processed { visitor, arm, load } => self.processed(visitor, arm, load),
             Event::Dispatch { visitor, request } => self.dispatch(visitor, request),
             Event::EngineStarts(key) => self.engine_starts(key),
             Event::Tick(key) => self.tick(key),
@@ -151,6 +161,11 @@ impl Simulation {
         self.next_visit as f64 / self.plan.len().max(1) as f64
     }
 
+    /// It would stay for ever.
+    fn only_the_native_peer_is_left(&self) -> bool {
+        self.scenario.native_peer && self.next_visit == self.plan.len() && self.visitors.len() == 1
+    }
+
     fn plan_visit(&mut self) {
         if let Some(planned) = self.plan.get(self.next_visit) {
             self.queue.plan(planned.at, Event::Visit);
@@ -177,6 +192,7 @@ impl Simulation {
             person,
             session,
             next_view: 0,
+            is_native: false,
         };
         let key = self.visitors.insert(visitor);
         self.next_view(key);
@@ -233,6 +249,7 @@ impl Simulation {
     /// From a visitor to the node, and back.
     pub(crate) fn round_trip_to_node(&self, visitor: &Visitor) -> Duration {
         match &self.scenario.network {
+            _ if visitor.is_native => Duration::ZERO,
             Some(network) => milliseconds(network.node_ms),
             None => self.round_trip_to_data_centre(visitor),
         }
@@ -246,6 +263,9 @@ impl Simulation {
 
     /// From one visitor to another, and back.
     pub(crate) fn round_trip_between(&self, a: &Visitor, b: &Visitor) -> Duration {
+        if a.is_native || b.is_native {
+            return self.round_trip_to_node(if a.is_native { b } else { a });
+        }
         let edge = self.world.round_trip_us(a.person.network, b.person.network);
         Duration::from_micros(2 * (a.person.access.latency_us + b.person.access.latency_us) + edge)
     }

@@ -172,7 +172,7 @@ impl Simulation {
         let served = Input::SupernodeServed {
             hash,
             bytes: size.into(),
-            first_byte_ms: round_trip.min(took).as_millis() as u32,
+            first_byte_ms: Some(round_trip.min(took).as_millis() as u32),
             total_ms: took.as_millis() as u32,
             stored: true,
         };

@@ -20,6 +20,8 @@ use crate::world::visits::Session;
 /// Somebody who looks at pages now.
 #[derive(Debug)]
 pub(crate) struct Visitor {
+    /// Whether it is no visitor, but the operator's own peer.
+    pub(crate) is_native: bool,
     pub(crate) planned: Planned,
     pub(crate) person: Person,
     pub(crate) session: Session,
@@ -100,6 +102,22 @@ pub(crate) struct PagePart {
 }
 
 impl PagePart {
+    pub(crate) fn new(now: Timestamp, key: EngineKey, engine: Engine, manner: Manner) -> Self {
+        Self {
+            key,
+            engine,
+            session: None,
+            connected: false,
+            peer: None,
+            channels: Vec::new(),
+            payloads: Payloads::default(),
+            tick_at: None,
+            manner,
+            last_said: now,
+            last_heard: now,
+        }
+    }
+
     pub(crate) fn channel(&mut self, peer: PeerId) -> Option<&mut Channel> {
         self.channels.iter_mut().find(|channel| channel.peer == peer)
     }

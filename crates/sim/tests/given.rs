@@ -188,6 +188,31 @@ fn pages_are_faster_with_the_mesh_and_no_law_is_broken() {
 }
 
 #[test]
+fn the_operators_own_peer_gives_the_first_visitors_what_they_would_have_to_fetch() {
+    // Hardly anybody is there at the same time as others.
+    let scenario = Scenario { supernodes: Vec::new(), arrivals_s: 60.0, ..shop() };
+    let alone = outcome(scenario.clone()).summary;
+    let outcome = outcome(Scenario { native_peer: true, warmed: true, ..scenario });
+    assert_eq!(outcome.laws.violations, 0, "{:?}", outcome.laws.first);
+    let helped = outcome.summary;
+    assert_eq!(helped.page_views, alone.page_views, "it looks at no pages");
+    assert!(helped.bytes.peers > 2 * alone.bytes.peers, "{:?} {:?}", helped.bytes, alone.bytes);
+    assert!(helped.page_load.mesh.mean_ms < alone.page_load.mesh.mean_ms);
+    assert!(helped.uploads.largest_bytes <= alone.uploads.largest_bytes, "what it gives is nobody's upload");
+}
+
+#[test]
+fn a_page_has_loaded_when_the_browser_has_made_a_page_of_it() {
+    let busy = SHOP.replace("html_bytes", "processing_ms = 400\nhtml_bytes");
+    let busy = outcome(Scenario::parse(&busy).unwrap()).summary.page_load;
+    let idle = outcome(shop()).summary.page_load;
+    for (busy, idle) in [(busy.holdout, idle.holdout), (busy.mesh, idle.mesh)] {
+        // What is processed while the next answer is awaited takes no time of its own.
+        assert!(busy.p50_ms > idle.p50_ms + 50.0 && busy.mean_ms < idle.mean_ms + 400.0, "{busy:?} {idle:?}");
+    }
+}
+
+#[test]
 fn visitors_who_are_left_alone_give_nothing_and_are_not_counted_as_taking_part() {
     let mut scenario = shop();
     let all = outcome(scenario.clone()).summary;

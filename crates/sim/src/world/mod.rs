@@ -3,7 +3,7 @@
 //!
 //! Each number is from somewhere; `docs/simulation.md` says where.
 
-mod access;
+pub(crate) mod access;
 mod atlas;
 pub(crate) mod given;
 pub(crate) mod given_site;

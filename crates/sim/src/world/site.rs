@@ -1,5 +1,7 @@
 //! One picture-rich site, such as a magazine or a shop: pages, what they are made of, and how one leads to the next.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::dice::{Dice, Weighted, zipf_weights};
@@ -45,10 +47,19 @@ pub(crate) struct Page {
     pub(crate) html_bytes: u32,
     /// How long the origin takes to make the document.
     pub(crate) think_us: u64,
+    /// How long a browser takes to make a page of it when everything is there at once.
+    pub(crate) processing_us: u64,
     /// In the order in which the page asks for them.
     pub(crate) assets: Vec<u32>,
     /// Where its visitors go, and which share of them.
     pub(crate) links: Vec<(usize, f64)>,
+}
+
+impl Page {
+    /// What of the processing each of the answers takes.
+    pub(crate) fn processing_of_an_answer(&self) -> Duration {
+        Duration::from_micros(self.processing_us / (1 + self.assets.len() as u64))
+    }
 }
 
 /// One of the site's files.
@@ -119,6 +130,7 @@ impl Site {
                 Page {
                     html_bytes,
                     think_us,
+                    processing_us: 0,
                     assets: shown.chain(first.late.iter().copied()).collect(),
                     links,
                 }

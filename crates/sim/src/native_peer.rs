@@ -1,0 +1,124 @@
+//! The operator's own peer, which is a part of the node: an engine that holds whatever is admitted and gives it over data
+//! channels, as `crates/supernode` runs it. To visitors it is a neighbour like any other.
+
+use edgeweave_engine::io::{Circumstances, Shelf, ShelfAsset};
+use edgeweave_engine::{Engine, Input, Setup};
+use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::manifest::segment_count;
+use edgeweave_protocol::message::ToPeer;
+use edgeweave_protocol::policy::Policy;
+
+use crate::browser::{Browser, HttpCache};
+use crate::event::EngineKey;
+use crate::faults::Manner;
+use crate::node::SITE;
+use crate::plan::Planned;
+use crate::simulation::{Simulation, UNIX_MS};
+use crate::slab::Key;
+use crate::supernode;
+use crate::visitor::{Client, PagePart, Visitor};
+use crate::world::Nat;
+use crate::world::access::{Access, AccessKind};
+use crate::world::person::{BrowserKind, Device, Form, Person};
+use crate::world::visits::Session;
+
+/// Its disk, in bytes: `edgeweave supernode`'s default.
+const DISK_BYTES: u64 = 10 << 30;
+
+/// The most neighbours that it has at a time: the default there.
+const NEIGHBOURS: u32 = 256;
+
+/// More than its access carries, and little enough to be multiplied by microseconds.
+const UNLIMITED_BYTES_PER_SECOND: u64 = 1 << 40;
+
+impl Simulation {
+    /// Lets it join the swarm.
+    pub(crate) fn start_native_peer(&mut self) {
+        let person = person(self.origin_network, self.world.networks[self.origin_network].country);
+        let browser = || Browser::new(&person.access, HttpCache::default(), self.scenario.network.as_ref());
+        let key = self.visitors.insert(Visitor {
+            holdout: browser(),
+            mesh: browser(),
+            client: Client::default(),
+            planned: Planned { at: Timestamp::ZERO, visitor: u32::MAX, session: 0, returns: false },
+            session: Session { starts_us: 0, views: Vec::new() },
+            next_view: 0,
+            is_native: true,
+            person,
+        });
+        let now = self.now();
+        let setup = Setup {
+            site: SITE.clone(),
+            release: "simulated".into(),
+            seed: self.dice.u64(),
+            unix_ms: UNIX_MS,
+            state: None,
+            held: Vec::new(),
+        };
+        if let Some(visitor) = self.visitors.get_mut(key) {
+            let part = PagePart::new(
+                now,
+                EngineKey { visitor: key, load: 0 },
+                Engine::new(now, setup),
+                Manner::Honest,
+            );
+            visitor.client.page_part = Some(Box::new(part));
+        }
+        self.tell(key, Input::Circumstances(Circumstances::default()));
+    }
+
+    /// Everything that is admitted comes to be held: the node has it on the same disk.
+    pub(crate) fn native_peer_keeps(&mut self, key: Key, shelf: &Shelf) -> Vec<Input> {
+        let Some(visitor) = self.visitors.get_mut(key).filter(|visitor| visitor.is_native) else {
+            return Vec::new();
+        };
+        let stored = &mut visitor.client.kept.stored;
+        let segments =
+            |asset: ShelfAsset| (0..segment_count(asset.size)).map(move |segment| (asset.hash, segment));
+        let lacking = shelf.assets.iter().flat_map(segments).filter(|segment| stored.insert(*segment));
+        lacking.map(|(hash, segment)| Input::Stored { hash, segment }).collect()
+    }
+}
+
+/// A message of the node as the engine of the operator's own peer hears it: what spares visitors does not bind it.
+pub(crate) fn as_operated(mut message: ToPeer) -> ToPeer {
+    if let ToPeer::Welcome { policy, .. } | ToPeer::Policy { policy } = &mut message {
+        *policy = Policy {
+            cache_bytes: DISK_BYTES,
+            upload_bytes_per_second: UNLIMITED_BYTES_PER_SECOND,
+            upload_bytes_per_month: u64::MAX,
+            // The engine lets twice as many come as it looks for itself.
+            neighbours: NEIGHBOURS / 2,
+            holdout_percent: 0,
+            replicate_bytes_per_page: 0,
+            ..policy.clone()
+        };
+    }
+    message
+}
+
+/// What the rest of the world takes it for.
+fn person(network: usize, country: usize) -> Person {
+    Person {
+        network,
+        country,
+        access: Access {
+            kind: AccessKind::Fibre,
+            down: supernode::BYTES_PER_S,
+            up: supernode::BYTES_PER_S,
+            latency_us: 0,
+            loss: 0.0,
+        },
+        device: Device {
+            form: Form::Desktop,
+            browser: BrowserKind::Other,
+            slowness: 1.0,
+            webrtc: true,
+            service_worker: true,
+            saves_data: false,
+            worker_start_us: 0,
+        },
+        nat: Nat::Open,
+        household: u64::MAX,
+    }
+}
