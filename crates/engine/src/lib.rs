@@ -25,6 +25,7 @@ mod holdings;
 pub mod io;
 mod memory;
 mod neighbours;
+mod operated;
 mod origin;
 mod outbox;
 mod recorder;
@@ -52,6 +53,7 @@ use edgeweave_protocol::{AssetId, Digest, Reason, SiteId, Timestamp};
 use io::{Circumstances, Handle, RequestId, Stats};
 pub use io::{Input, Output, Setup};
 pub use memory::State;
+pub use operated::Operated;
 use sorted::Map;
 
 /// The page's figures are told at most once in so long.

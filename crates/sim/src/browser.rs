@@ -102,6 +102,8 @@ pub(crate) struct Load {
     pub(crate) fonts: Vec<u32>,
     /// Until when the browser makes a page of what is here.
     pub(crate) busy_until: Timestamp,
+    /// Until when the worker deals with the requests before.
+    pub(crate) worker_busy_until: Timestamp,
     pub(crate) loaded: Option<Timestamp>,
     /// Whether the visitor left before it had loaded.
     pub(crate) is_unfinished: bool,

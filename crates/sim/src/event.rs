@@ -47,6 +47,8 @@ pub(crate) enum Event {
     AnsweredLocally { visitor: Key, arm: Arm, request: RequestKey },
     /// The browser has made a page of everything.
     Processed { visitor: Key, arm: Arm, load: u16 },
+    /// The worker of somebody who is left alone has passed a request on.
+    PassedOn { visitor: Key, request: RequestKey },
     /// The worker looks at a request.
     Dispatch { visitor: Key, request: RequestKey },
     /// The page part starts an engine.
@@ -118,6 +120,7 @@ impl Fingerprint for Event {
             Self::Processed { visitor, arm, load } => {
                 25 << 56 ^ visitor.number() << 20 ^ u64::from(*load) << 1 ^ *arm as u64
             }
+            Self::PassedOn { visitor, request } => browser(26, visitor, request),
             Self::Dispatch { visitor, request } => browser(8, visitor, request),
             Self::EngineStarts(key) => engine(9, key),
             Self::Tick(key) => engine(10, key),

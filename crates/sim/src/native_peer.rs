@@ -2,11 +2,9 @@
 //! channels, as `crates/supernode` runs it. To visitors it is a neighbour like any other.
 
 use edgeweave_engine::io::{Circumstances, Shelf, ShelfAsset};
-use edgeweave_engine::{Engine, Input, Setup};
+use edgeweave_engine::{Engine, Input, Operated, Setup};
 use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::manifest::segment_count;
-use edgeweave_protocol::message::ToPeer;
-use edgeweave_protocol::policy::Policy;
 
 use crate::browser::{Browser, HttpCache};
 use crate::event::EngineKey;
@@ -22,14 +20,9 @@ use crate::world::access::{Access, AccessKind};
 use crate::world::person::{BrowserKind, Device, Form, Person};
 use crate::world::visits::Session;
 
-/// Its disk, in bytes: `edgeweave supernode`'s default.
-const DISK_BYTES: u64 = 10 << 30;
-
-/// The most neighbours that it has at a time: the default there.
-const NEIGHBOURS: u32 = 256;
-
-/// More than its access carries, and little enough to be multiplied by microseconds.
-const UNLIMITED_BYTES_PER_SECOND: u64 = 1 << 40;
+/// As `edgeweave supernode` runs it when nothing else is said.
+pub(crate) const OPERATED: Operated =
+    Operated { cache_bytes: 10 << 30, upload_bytes_per_second: None, neighbours: 256 };
 
 impl Simulation {
     /// Lets it join the swarm.
@@ -78,23 +71,6 @@ impl Simulation {
         let lacking = shelf.assets.iter().flat_map(segments).filter(|segment| stored.insert(*segment));
         lacking.map(|(hash, segment)| Input::Stored { hash, segment }).collect()
     }
-}
-
-/// A message of the node as the engine of the operator's own peer hears it: what spares visitors does not bind it.
-pub(crate) fn as_operated(mut message: ToPeer) -> ToPeer {
-    if let ToPeer::Welcome { policy, .. } | ToPeer::Policy { policy } = &mut message {
-        *policy = Policy {
-            cache_bytes: DISK_BYTES,
-            upload_bytes_per_second: UNLIMITED_BYTES_PER_SECOND,
-            upload_bytes_per_month: u64::MAX,
-            // The engine lets twice as many come as it looks for itself.
-            neighbours: NEIGHBOURS / 2,
-            holdout_percent: 0,
-            replicate_bytes_per_page: 0,
-            ..policy.clone()
-        };
-    }
-    message
 }
 
 /// What the rest of the world takes it for.

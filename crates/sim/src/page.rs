@@ -9,6 +9,7 @@ use crate::browser::{Load, Request, RequestKey};
 use crate::event::{Arm, Event, Server};
 use crate::figures::Asked;
 use crate::http1::{Ask, Urgency};
+use crate::link::milliseconds;
 use crate::origin::{self, Origin};
 use crate::simulation::Simulation;
 use crate::slab::Key;
@@ -66,10 +67,19 @@ impl Simulation {
         load.open += 1;
         let request = RequestKey { load: load.number, place };
         // A worker is never in the way of documents.
-        if arm == Arm::Mesh && load.controlled && asset.is_some() {
-            self.ask_worker(key, request);
-        } else {
-            self.ask_browser(key, arm, request);
+        let is_workers = load.controlled && asset.is_some();
+        let costs = self.scenario.network.as_ref().map_or(Duration::ZERO, |it| milliseconds(it.worker_ms));
+        let turn = load.worker_busy_until.max(now);
+        if is_workers {
+            load.worker_busy_until = turn + costs;
+        }
+        match arm {
+            Arm::Mesh if is_workers => self.ask_worker(key, request, turn + costs),
+            // There the worker has nothing to say.
+            Arm::Holdout if is_workers && costs > Duration::ZERO => {
+                self.queue.plan(turn + costs, Event::PassedOn { visitor: key, request });
+            }
+            _ => self.ask_browser(key, arm, request),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::event::{Arm, EngineKey, Event, Frame, Piece};
 use crate::faults::wall_clock;
 use crate::laws::Law;
 use crate::link::Window;
-use crate::native_peer;
+use crate::native_peer::OPERATED;
 use crate::node::SITE;
 use crate::origin::Origin;
 use crate::simulation::{Simulation, UNIX_MS};
@@ -161,7 +161,7 @@ impl Simulation {
         }
         if self.part(key).is_some() {
             let is_native = self.visitors.get(key.visitor).is_some_and(|visitor| visitor.is_native);
-            let message = if is_native { native_peer::as_operated(message) } else { message };
+            let message = if is_native { OPERATED.heard(message) } else { message };
             self.tell(key.visitor, Input::Heard(message));
         }
     }

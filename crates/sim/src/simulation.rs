@@ -133,6 +133,7 @@ impl Simulation {
             Event::SupernodeFails { visitor, request } => self.ask_browser(visitor, Arm::Mesh, request),
             Event::AnsweredLocally { visitor, arm, request } => self.answered(visitor, arm, request),
             Event::Processed { visitor, arm, load } => self.processed(visitor, arm, load),
+            Event::PassedOn { visitor, request } => self.ask_browser(visitor, Arm::Holdout, request),
             Event::Dispatch { visitor, request } => self.dispatch(visitor, request),
             Event::EngineStarts(key) => self.engine_starts(key),
             Event::Tick(key) => self.tick(key),

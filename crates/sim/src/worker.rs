@@ -35,8 +35,8 @@ pub(crate) const CONFIRMED: Duration = Duration::from_secs(5);
 const FETCHED_MOST: usize = 500;
 
 impl Simulation {
-    /// A page under a worker's control asks for something.
-    pub(crate) fn ask_worker(&mut self, key: Key, request: RequestKey) {
+    /// A page under a worker's control asks for something, and the worker comes to it at `turn` if it runs.
+    pub(crate) fn ask_worker(&mut self, key: Key, request: RequestKey, turn: Timestamp) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let device = &visitor.person.device;
@@ -45,7 +45,7 @@ impl Simulation {
         let ready = now + Duration::from_micros(starts);
         let ready = ready.max(visitor.client.worker_until - WORKER_IDLE);
         visitor.client.worker_until = ready + WORKER_IDLE;
-        let at = ready.max(now) + WORKER_LOOKS.mul_f64(device.slowness);
+        let at = ready.max(turn) + WORKER_LOOKS.mul_f64(device.slowness);
         self.queue.plan(at, Event::Dispatch { visitor: key, request });
     }
 

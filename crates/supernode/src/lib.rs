@@ -19,7 +19,6 @@ mod error;
 mod fetch;
 mod folder;
 mod metrics;
-mod operated;
 pub mod peer;
 mod run;
 mod signal;

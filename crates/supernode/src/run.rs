@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edgeweave_engine::io::{Circumstances, Handle, Payload};
-use edgeweave_engine::{Engine, Input, Output, Setup};
+use edgeweave_engine::{Engine, Input, Operated, Output, Setup};
 use edgeweave_protocol::frame::PIECE_HEADER_BYTES;
 use edgeweave_protocol::limits::MAX_FRAME_HEADER_BYTES;
 use edgeweave_protocol::manifest::segment_count;
@@ -19,7 +19,6 @@ use crate::Config;
 use crate::contents::{Contents, FromContents, Read};
 use crate::error::CannotStart;
 use crate::metrics::{Metrics, SiteMetrics};
-use crate::operated::Operated;
 use crate::peer::{Datagram, Happened, Message, Outgoing, Peer, Received};
 use crate::signalling::{FromNode, Node};
 
@@ -88,7 +87,11 @@ impl Supernode {
         Ok(Self {
             started,
             engine,
-            operated: Operated::new(&config),
+            operated: Operated {
+                cache_bytes: config.disk_bytes,
+                upload_bytes_per_second: config.upload_bytes_per_second,
+                neighbours: config.neighbours,
+            },
             udp,
             addresses,
             node,

@@ -52,6 +52,8 @@ pub struct GivenNetwork {
     pub http: Http,
     /// How many times as long a visitor's computer takes as a fast one.
     pub slowness: f64,
+    /// What a request costs a worker, one after the other, in milliseconds. Visitors who are left alone have workers, too.
+    pub worker_ms: f64,
 }
 
 impl Default for GivenNetwork {
@@ -67,6 +69,7 @@ impl Default for GivenNetwork {
             nat: NatShares::default(),
             http: Http::H1,
             slowness: 1.4,
+            worker_ms: 0.0,
         }
     }
 }
@@ -172,6 +175,9 @@ impl GivenNetwork {
         if !are_shares || (shares.iter().sum::<f64>() - 1.0).abs() > ROUNDING {
             return Err(("network.nat", "shares are from 0 to 1 and add up to 1"));
         }
+        if !(0.0..=1_000.0).contains(&self.worker_ms) {
+            return Err(("network.worker_ms", "from 0 to 1000 is possible"));
+        }
         if !(1.0..=100.0).contains(&self.slowness) {
             return Err(("network.slowness", "from 1 to 100 is possible"));
         }
@@ -259,6 +265,7 @@ mod tests {
             ("loss = 0.9", "network.loss"),
             ("nat = { open = 0.5 }", "network.nat"),
             ("slowness = 0.1", "network.slowness"),
+            ("worker_ms = nan", "network.worker_ms"),
         ] {
             assert_eq!(key(text), Err(named));
         }

@@ -3,30 +3,23 @@
 use edgeweave_protocol::message::ToPeer;
 use edgeweave_protocol::policy::Policy;
 
-use crate::Config;
-
 /// More than a machine can send, and little enough to be multiplied by microseconds: no limit.
 const UNLIMITED_BYTES_PER_SECOND: u64 = 1 << 40;
 
 /// What the operator decides of its own peer in place of the site's policy.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Operated {
-    cache_bytes: u64,
-    upload_bytes_per_second: u64,
-    neighbours: u32,
+pub struct Operated {
+    /// What it holds at most, in bytes.
+    pub cache_bytes: u64,
+    /// What it sends at most, in bytes a second; without a limit when there is none.
+    pub upload_bytes_per_second: Option<u64>,
+    /// The most neighbours that it has at a time.
+    pub neighbours: u32,
 }
 
 impl Operated {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            cache_bytes: config.disk_bytes,
-            upload_bytes_per_second: config.upload_bytes_per_second.unwrap_or(UNLIMITED_BYTES_PER_SECOND),
-            neighbours: config.neighbours,
-        }
-    }
-
     /// A message of the node as the engine is to hear it.
-    pub(crate) fn heard(self, mut message: ToPeer) -> ToPeer {
+    pub fn heard(self, mut message: ToPeer) -> ToPeer {
         if let ToPeer::Welcome { policy, .. } | ToPeer::Policy { policy } = &mut message {
             self.apply(policy);
         }
@@ -35,7 +28,7 @@ impl Operated {
 
     fn apply(self, policy: &mut Policy) {
         policy.cache_bytes = self.cache_bytes;
-        policy.upload_bytes_per_second = self.upload_bytes_per_second;
+        policy.upload_bytes_per_second = self.upload_bytes_per_second.unwrap_or(UNLIMITED_BYTES_PER_SECOND);
         policy.upload_bytes_per_month = u64::MAX;
         // The engine lets twice as many come as it looks for itself.
         policy.neighbours = self.neighbours.div_ceil(2);
