@@ -29,14 +29,14 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** A supernode that begins an answer every `EACH_MS`, and after so many of them says nothing more. */
-function supernode(answers: number): void {
+/** A supernode that begins an answer every `each` milliseconds, and after so many of them says nothing more. */
+function supernode(answers: number, each = EACH_MS): void {
   let asked = 0;
   vi.stubGlobal("fetch", (_url: string, { signal }: RequestInit) => {
     const turn = ++asked;
     return new Promise<Response>((resolve, reject) => {
       signal?.addEventListener("abort", () => reject(signal.reason));
-      if (turn <= answers) setTimeout(() => resolve(new Response(body)), turn * EACH_MS);
+      if (turn <= answers) setTimeout(() => resolve(new Response(body)), turn * each);
     });
   });
 }
@@ -69,6 +69,12 @@ test("who waits behind others waits for as long as the supernode answers", async
   // What waited for a connection says nothing about how quick the supernode is.
   expect(times().slice(0, 6)).toEqual([100, 200, 300, 400, 500, 600]);
   expect(new Set(times().slice(6))).toEqual(new Set([null]));
+});
+
+test("nobody waits in a long queue for ever", async () => {
+  supernode(COUNT, 2 * EACH_MS);
+  // After eleven times the patience, sixteen have been answered.
+  expect((await askForAll()).filter((answer) => answer !== undefined)).toHaveLength(16);
 });
 
 test("a supernode that answers no more is not waited for", async () => {

@@ -11,6 +11,8 @@ import { headersOf, type Known, SEGMENT_BYTES } from "./shelf";
 const SIZE_MOST = 8 * 1024 * 1024;
 /** A body that has begun is waited for so many times as long as its first byte. */
 const BODY_TIMES = 10;
+/** Who waits behind others waits so many times as long at most. */
+const QUEUE_TIMES = 10;
 /** A supernode that failed is left alone for so long, in milliseconds: a page has many requests, and each would wait. */
 const REST_MS = 30_000;
 
@@ -38,10 +40,11 @@ export async function fromSupernode({ url, range }: Concern, known: Known, signa
   signal.addEventListener("abort", end);
   const began = performance.now();
   const since = () => Math.round(performance.now() - began);
-  // While it answers others, a supernode is not slow.
+  // While it answers others, a supernode is not slow; but a long queue is.
   let timer = 0;
   const wait = () => {
-    const left = Math.max(began, heard) + patience - performance.now();
+    const from = Math.min(Math.max(began, heard), began + QUEUE_TIMES * patience);
+    const left = from + patience - performance.now();
     if (left > 0) timer = setTimeout(wait, left);
     else end();
   };
