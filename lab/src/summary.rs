@@ -180,6 +180,7 @@ pub(crate) mod tests {
     use crate::told::{Body, Resource, ViewTold};
 
     fn view(person: usize, position: usize, off: Option<&str>, load_ms: f64) -> View {
+        let url = format!("http://o/{}", ["hats", "coats", "shoes", "gloves"][person]);
         let resource = Resource {
             url: "http://o/a.png".into(),
             kind: "img".into(),
@@ -192,7 +193,7 @@ pub(crate) mod tests {
         let told = ViewTold {
             visit: person,
             index: position,
-            url: format!("http://o/page-of-{person}"),
+            url: url.clone(),
             began_ms: 1e12 + load_ms,
             load_ms,
             first_byte_ms: 5.0,
@@ -205,7 +206,7 @@ pub(crate) mod tests {
             bytes: Sources { cache: 10, peers: 20, supernode: 30, origin: 40 },
             requests: Sources::default(),
             resources: vec![resource],
-            errors: vec![format!("lost {position} (http://o/page-of-{person})")],
+            errors: vec![format!("lost {position} ({url})")],
             bodies: vec![Body { url: "http://o/a.png".into(), sha256: "right".into() }],
         };
         View { person, position, told, from_origin: 500, documents: 50 }

@@ -3,6 +3,7 @@ import type { ShelfAsset } from "../generated/ShelfAsset";
 import { digest } from "../shared/digest";
 import type { Known } from "./shelf";
 
+const soon = setTimeout;
 const told: unknown[] = [];
 vi.mock("./link", () => ({ tell: (message: unknown) => told.push(message) }));
 vi.mock("./shelf", () => ({ headersOf: () => new Headers(), SEGMENT_BYTES: 1 }));
@@ -53,7 +54,7 @@ async function askForAll(): Promise<(Response | undefined)[]> {
   while (!done) {
     await vi.advanceTimersByTimeAsync(EACH_MS);
     // Digests are not computed by timers.
-    await new Promise((later) => setImmediate(later));
+    await new Promise((later) => soon(later));
   }
   return all;
 }
