@@ -47,7 +47,7 @@ pub(crate) fn warm(binary: &Path, namespace: &Namespace, node: &str, urls: &[&st
     Ok(warmed.refused)
 }
 
-/// Starts a node, which is a supernode and a native peer as well, for the one site.
+/// Starts a node for the one site, which is a supernode as well, and a native peer if the scenario has one.
 pub(crate) fn start(
     binary: &Path,
     namespace: &Namespace,

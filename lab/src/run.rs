@@ -102,7 +102,7 @@ pub(crate) struct Options {
     checkout: PathBuf,
 }
 
-/// Browsers that this machine can have at a time, without pages waiting for each other's processing.
+/// Browsers that this machine can have at a time without being busy all the time: visitors read more than they load.
 fn browsers() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from) + 1
 }

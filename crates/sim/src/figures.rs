@@ -232,7 +232,8 @@ impl Figures {
 
     /// A visitor gives a piece, if it is one.
     pub(crate) fn uploaded(&mut self, visitor: &Visitor, payload: Option<(Token, u32)>) {
-        let Some((token, bytes)) = payload else { return };
+        // What the operator's own peer gives is no visitor's upload.
+        let Some((token, bytes)) = payload.filter(|_| !visitor.is_native) else { return };
         let bytes = u64::from(bytes);
         *counter(&mut self.uploads, visitor.planned.visitor as usize) += bytes;
         *counter(&mut self.uploads_by_asset, token.content.asset as usize) += bytes;

@@ -198,6 +198,10 @@ impl Laws {
         self.check(now, Law::OnlyPublicBytes, public && token.content.made_for.is_none(), || {
             format!("{token:?} left a browser")
         });
+        if visitor.is_native {
+            // What spares visitors does not bind it.
+            return;
+        }
         let device = &visitor.person.device;
         self.check(now, Law::TheVisitorsBudget, !device.saves_data, || {
             format!("visitor {} saves data, and gave", visitor.planned.visitor)

@@ -508,10 +508,8 @@ impl Simulation {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let len = frame.payload.map_or(0, |(_, len)| len);
         let bytes = u64::from(len) + FRAME_OVERHEAD;
-        if !visitor.is_native {
-            self.laws.uploaded(now, visitor, frame.payload, &self.site, &self.scenario.policy);
-            self.figures.uploaded(visitor, frame.payload);
-        }
+        self.laws.uploaded(now, visitor, frame.payload, &self.site, &self.scenario.policy);
+        self.figures.uploaded(visitor, frame.payload);
         let at = visitor.mesh.up.carry(now, bytes).max(now + channel.window.pace(bytes, latency * 2));
         self.queue.plan(at, Event::PieceLeaves(here, peer, Box::new(Piece { transfer, frame })));
     }
