@@ -42,19 +42,17 @@ const SHRINK: [&str; 5] = [
 ];
 
 /// What the client uses of the glue.
-const USED: &str = "export { default, WebEngine } from './engine.js';";
+const USED: &str = "export { initSync, start, handle, timeout, notes } from './engine.js';";
 
 /// How `esbuild` makes the glue small: with what is used, without advice to developers, and without ways to get the code, as
 /// the client hands over its bytes.
-const MINIFY: [&str; 10] = [
+const MINIFY: [&str; 8] = [
     "--bundle",
     "--minify",
     "--drop:console",
-    "--define:Symbol.dispose=undefined",
     "--define:Response=undefined",
     "--define:Request=undefined",
     "--define:URL=undefined",
-    "--mangle-props=^__(wbg_ptr|destroy)",
     "--format=esm",
     "--target=es2022",
 ];

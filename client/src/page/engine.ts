@@ -5,15 +5,13 @@ import type { Output } from "../generated/Output";
 import type { Setup } from "../generated/Setup";
 import { decoded, encoded, list } from "./codec";
 
-interface WebEngine {
+/** The engine's glue: it runs one engine at a time. */
+interface Glue {
+  initSync(code: { module: WebAssembly.Module }): unknown;
+  start(now: number, setup: Uint8Array): void;
   handle(now: number, input: Uint8Array): Uint8Array<ArrayBuffer>;
   timeout(): number;
   notes(): Uint8Array<ArrayBuffer>;
-}
-
-interface EngineModule {
-  default(code: Promise<ArrayBuffer>): Promise<unknown>;
-  WebEngine: new (now: number, setup: Uint8Array) => WebEngine;
 }
 
 /** The engine as the rest of the page part sees it. */
@@ -28,17 +26,19 @@ export interface RunningEngine {
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The engine's code, when it is there: a page that comes back from the cache for going back need not load it again. */
-let loaded: EngineModule | undefined;
+let glue: Glue | undefined;
+/** The inputs of the engine that runs: one that another has taken the place of hears no more. */
+let current: unknown;
 
-async function load(): Promise<EngineModule> {
+async function load(): Promise<Glue> {
   // The names are not literals, so that the bundler leaves them to the browser: the engine's files lie beside this one.
   const beside = (name: string) => new URL(name, import.meta.url).href;
-  const [glue, code] = await Promise.all([
-    import(beside("engine.js")) as Promise<EngineModule>,
-    fetch(beside("engine_bg.wasm")),
+  const [engine, module] = await Promise.all([
+    import(beside("engine.js")) as Promise<Glue>,
+    WebAssembly.compileStreaming(fetch(beside("engine_bg.wasm"))),
   ]);
-  await glue.default(code.arrayBuffer());
-  return glue;
+  engine.initSync({ module });
+  return engine;
 }
 
 /** Loads the engine and runs it: every input is followed by all outputs that it leads to, in order. */
@@ -47,16 +47,18 @@ export async function runEngine(
   effect: (output: Output) => void,
   failed: (error: unknown) => void,
 ): Promise<RunningEngine> {
-  loaded ??= await load();
-  const engine = new loaded.WebEngine(performance.now(), encoded(setupCodec, setup));
+  glue ??= await load();
+  const engine = glue;
+  engine.start(performance.now(), encoded(setupCodec, setup));
 
   const inputs: Uint8Array<ArrayBuffer>[] = [];
+  current = inputs;
   let busy = false;
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function handle(input: Input): void {
-    if (stopped) return;
+    if (stopped || current !== inputs) return;
     inputs.push(encoded(inputCodec, input));
     // An effect may lead to the next input at once; the engine is not re-entered.
     if (busy) return;

@@ -78,7 +78,7 @@ export function responseBody(head: Head, first: Reader): Body {
       over = true;
     },
     fail() {
-      if (!over) controller.error(new TypeError("neither the mesh nor the origin could complete this response"));
+      if (!over) controller.error(new TypeError("neither mesh nor origin could complete this"));
       over = true;
     },
     position: () => position,

@@ -44,7 +44,7 @@ async function fromOrigin(request: Request, body: Body, signal: AbortSignal): Pr
     referrerPolicy,
     signal,
   });
-  if (!response.ok || !response.body) throw new Error(`the origin answered ${response.status}`);
+  if (!response.ok || !response.body) throw new Error();
   // An origin that knows no ranges answers with everything.
   const skip = response.status === 206 ? 0 : first * PIECE_BYTES;
   for await (const part of verified(response.body, head, body.position(), skip)) {
@@ -76,7 +76,7 @@ export async function* verified(
     position = Math.max(position, start + bytes.length);
     if (position >= head.end) return;
   }
-  throw new Error("the origin's answer is short");
+  throw new Error();
 }
 
 async function fromMeshAgain(url: string, body: Body, patience: number): Promise<void> {
