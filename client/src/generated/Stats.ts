@@ -43,7 +43,7 @@ connected: boolean,
  */
 admitted: number, 
 /**
- * Assets held whole.
+ * Contents held, whole or in part.
  */
 held: number, 
 /**

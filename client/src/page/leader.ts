@@ -170,7 +170,8 @@ export async function lead(
 
   async function keep({ hash, segment, handles }: Part<"store">): Promise<void> {
     const parts = handles.map((payload) => bytes.get(payload)).filter((part) => part !== undefined);
-    const reason = await store.store(hash, segment, parts);
+    const asset = shelf?.assets.find((asset) => asset.hash === hash);
+    const reason = await store.store(hash, segment, parts, asset);
     handle(reason ? { store_failed: { hash, segment, reason } } : { stored: { hash, segment } });
   }
 

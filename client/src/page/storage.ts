@@ -1,6 +1,7 @@
 import type { HeldSegment } from "../generated/HeldSegment";
 import type { Reason } from "../generated/Reason";
-import { CACHE, SHELF_KEY, STATE_KEY, segmentKey, segmentOf } from "../shared/storage";
+import type { ShelfAsset } from "../generated/ShelfAsset";
+import { CACHE, headersOf, SHELF_KEY, STATE_KEY, segmentKey, segmentOf } from "../shared/storage";
 
 /** The secondary cache as the engine's body uses it. A browser that lends no storage has an empty one. */
 export async function storage() {
@@ -21,11 +22,18 @@ export async function storage() {
     },
     keepState: (state: Uint8Array<ArrayBuffer>) => keep(STATE_KEY, state),
     keepShelf: (shelf: string) => keep(SHELF_KEY, shelf),
-    /** Stores a segment; the reason when it cannot. */
-    async store(hash: string, segment: number, parts: Uint8Array<ArrayBuffer>[]): Promise<Reason | undefined> {
+    /** Stores a segment, ready to be answered with where its asset is known; the reason when it cannot. */
+    async store(
+      hash: string,
+      segment: number,
+      parts: Uint8Array<ArrayBuffer>[],
+      asset?: ShelfAsset,
+    ): Promise<Reason | undefined> {
       if (!cache) return "storage_failed";
       try {
-        await cache.put(segmentKey(hash, segment), new Response(new Blob(parts)));
+        const content = new Blob(parts);
+        const headers = asset && headersOf(asset, content.size);
+        await cache.put(segmentKey(hash, segment), new Response(content, { headers }));
         return undefined;
       } catch (error) {
         return error instanceof DOMException && error.name === "QuotaExceededError" ? "storage_full" : "storage_failed";

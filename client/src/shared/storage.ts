@@ -1,3 +1,5 @@
+import type { ShelfAsset } from "../generated/ShelfAsset";
+
 /** The name of our cache in the browser's Cache Storage. */
 export const CACHE = "edgeweave";
 
@@ -19,4 +21,11 @@ export const MISSED_KEY = `${FOLDER}missed`;
 export function segmentOf(url: string): { hash: string; segment: number } | undefined {
   const [hash, segment] = new URL(url).pathname.slice(FOLDER.length).split("/");
   return hash && segment ? { hash, segment: Number(segment) } : undefined;
+}
+
+/** The headers of an answer of so many bytes. */
+export function headersOf(asset: ShelfAsset, bytes: number): Headers {
+  const headers = new Headers(asset.headers);
+  headers.set("content-length", String(bytes));
+  return headers;
 }

@@ -1,7 +1,7 @@
 import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
 import type { Shelf } from "../generated/Shelf";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { CACHE, SHELF_KEY, segmentKey } from "../shared/storage";
+import { CACHE, headersOf, SHELF_KEY, segmentKey } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { bytesOf } from "./range";
 
@@ -49,13 +49,6 @@ async function load(): Promise<void> {
   }
 }
 
-/** The headers of an answer of so many bytes. */
-export function headersOf(asset: ShelfAsset, bytes: number): Headers {
-  const headers = new Headers(asset.headers);
-  headers.set("content-length", String(bytes));
-  return headers;
-}
-
 /** Answers from the secondary cache; nothing when the asset is not held whole, or not fresh. */
 export async function fromCache({ url, range }: Concern): Promise<Response | undefined> {
   const asset = known?.assets.get(url);
@@ -68,6 +61,9 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   for (let segment = Math.floor(wanted.first / SEGMENT_BYTES); segment <= last; segment += 1) {
     const stored = await cache.match(segmentKey(asset.hash, segment));
     if (!stored) return undefined;
+    // Most assets are one segment, stored with their headers: the browser gives that from the disk by itself, in two
+    // thirds of the time that it takes to be told of it.
+    if (!range && alike(stored.headers, headersOf(asset, asset.size))) return stored;
     const start = segment * SEGMENT_BYTES;
     // A blob stays on disk: slicing it reads nothing.
     parts.push((await stored.blob()).slice(Math.max(0, wanted.first - start), wanted.end - start));
@@ -78,4 +74,8 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   if (!range) return new Response(body, { headers });
   headers.set("content-range", `bytes ${wanted.first}-${wanted.end - 1}/${asset.size}`);
   return new Response(body, { status: 206, headers });
+}
+
+function alike(a: Headers, b: Headers): boolean {
+  return String([...a]) === String([...b]);
 }

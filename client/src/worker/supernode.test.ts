@@ -6,7 +6,7 @@ import type { Known } from "./shelf";
 const soon = setTimeout;
 const told: unknown[] = [];
 vi.mock("./link", () => ({ tell: (message: unknown) => told.push(message) }));
-vi.mock("./shelf", () => ({ headersOf: () => new Headers(), SEGMENT_BYTES: 1 }));
+vi.mock("./shelf", () => ({ SEGMENT_BYTES: 1 }));
 
 const COUNT = 20;
 const PATIENCE_MS = 300;

@@ -1,11 +1,11 @@
 import { PIECE_BYTES } from "../generated/limits";
 import type { ShelfAsset } from "../generated/ShelfAsset";
 import { DIGEST_BYTES, digest } from "../shared/digest";
-import { CACHE, segmentKey } from "../shared/storage";
+import { CACHE, headersOf, segmentKey } from "../shared/storage";
 import type { Known as Node } from "../shared/wire";
 import type { Concern } from "./concerns";
 import { tell } from "./link";
-import { headersOf, type Known, SEGMENT_BYTES } from "./shelf";
+import { type Known, SEGMENT_BYTES } from "./shelf";
 
 /** Larger contents are left to the origin, whose answer need not be complete before the page gets any of it. */
 const SIZE_MOST = 8 * 1024 * 1024;
@@ -91,11 +91,13 @@ async function nameOf(body: Uint8Array<ArrayBuffer>): Promise<string> {
 }
 
 /** Puts a content into the secondary cache; false when there is no room. */
-async function keep({ hash }: ShelfAsset, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
+async function keep(asset: ShelfAsset, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
   try {
     const cache = await caches.open(CACHE);
     const segments = parts(body, SEGMENT_BYTES);
-    await Promise.all(segments.map((bytes, segment) => cache.put(segmentKey(hash, segment), new Response(bytes))));
+    const put = (bytes: Uint8Array<ArrayBuffer>, segment: number) =>
+      cache.put(segmentKey(asset.hash, segment), new Response(bytes, { headers: headersOf(asset, bytes.length) }));
+    await Promise.all(segments.map(put));
     return true;
   } catch {
     return false;

@@ -1,0 +1,60 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import type { ShelfAsset } from "../generated/ShelfAsset";
+import { headersOf, segmentKey } from "../shared/storage";
+
+const stored = new Map<string, Response>();
+vi.stubGlobal("caches", { open: async () => ({ match: async (key: string) => stored.get(key) }) });
+const { fromCache, SEGMENT_BYTES, setShelf } = await import("./shelf");
+
+const URL = "https://site.example/picture.png";
+
+function shelve(size: number, headers: [string, string][]): ShelfAsset {
+  const asset = { url: URL, hash: "h", size, fresh_until_ms: Date.now() + 60_000, headers, held: true };
+  setShelf({ patience_ms: 0, rescue_patience_ms: 0, supernode_ms: 0, assets: [asset] });
+  return asset;
+}
+
+function store(segment: number, bytes: Uint8Array<ArrayBuffer>, headers?: Headers): Response {
+  const response = new Response(bytes, { headers });
+  stored.set(segmentKey("h", segment), response);
+  return response;
+}
+
+beforeEach(() => stored.clear());
+
+test("an asset of one segment is given as it is stored", async () => {
+  const asset = shelve(3, [["content-type", "image/png"]]);
+  const response = store(0, new Uint8Array([1, 2, 3]), headersOf(asset, 3));
+  expect(await fromCache({ url: URL, range: null })).toBe(response);
+});
+
+test("what was stored under other headers is given with the asset's", async () => {
+  const asset = shelve(3, [["content-type", "image/png"]]);
+  for (const headers of [undefined, headersOf({ ...asset, headers: [["content-type", "text/plain"]] }, 3)]) {
+    const response = store(0, new Uint8Array([1, 2, 3]), headers);
+    const answer = await fromCache({ url: URL, range: null });
+    expect(answer).not.toBe(response);
+    expect(answer?.headers.get("content-type")).toBe("image/png");
+    expect(new Uint8Array((await answer?.arrayBuffer()) ?? [])).toEqual(new Uint8Array([1, 2, 3]));
+  }
+});
+
+test("a range is cut out of what is stored", async () => {
+  const asset = shelve(3, [["content-type", "video/mp4"]]);
+  store(0, new Uint8Array([1, 2, 3]), headersOf(asset, 3));
+  const answer = await fromCache({ url: URL, range: { first: 1, last: null } });
+  expect(answer?.status).toBe(206);
+  expect(answer?.headers.get("content-range")).toBe("bytes 1-2/3");
+  expect(new Uint8Array((await answer?.arrayBuffer()) ?? [])).toEqual(new Uint8Array([2, 3]));
+});
+
+test("an asset of two segments is put together, and nothing is given when one is missing", async () => {
+  const asset = shelve(SEGMENT_BYTES + 1, []);
+  store(0, new Uint8Array(SEGMENT_BYTES), headersOf(asset, SEGMENT_BYTES));
+  expect(await fromCache({ url: URL, range: null })).toBe(undefined);
+  store(0, new Uint8Array(SEGMENT_BYTES), headersOf(asset, SEGMENT_BYTES));
+  store(1, new Uint8Array([7]), headersOf(asset, 1));
+  const answer = await fromCache({ url: URL, range: null });
+  expect(answer?.headers.get("content-length")).toBe(String(SEGMENT_BYTES + 1));
+  expect((await answer?.arrayBuffer())?.byteLength).toBe(SEGMENT_BYTES + 1);
+});
