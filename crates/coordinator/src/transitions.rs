@@ -204,7 +204,7 @@ impl Transitions {
 
     /// The assets that views of the pages after this one use, and with which chance of [`ONE`], in the order of their
     /// indices.
-    fn likely(&self, page: &str) -> BTreeMap<AssetId, u32> {
+    fn likely(&self, page: &str) -> Vec<(AssetId, u32)> {
         let followers = |url: &str| self.pages.get(url).map(Page::followers).unwrap_or_default();
         let mut chances: BTreeMap<&str, u32> = BTreeMap::new();
         for (rank, (next, chance)) in followers(page).into_iter().enumerate() {
@@ -216,14 +216,17 @@ impl Transitions {
             }
         }
         chances.remove(page);
-        let mut likely: BTreeMap<AssetId, u32> = BTreeMap::new();
-        for (url, chance) in chances {
-            if let Some(next) = self.pages.get(url).filter(|next| next.is_shared) {
-                for (asset, share) in &next.assets {
-                    *likely.entry(*asset).or_default() += times(chance, *share);
-                }
-            }
-        }
+        let shared = chances.into_iter().filter_map(|(url, chance)| {
+            let next = self.pages.get(url).filter(|next| next.is_shared)?;
+            Some(next.assets.iter().map(move |(asset, share)| (*asset, times(chance, *share))))
+        });
+        let mut likely: Vec<(AssetId, u32)> = shared.flatten().collect();
+        likely.sort_unstable();
+        likely.dedup_by(|(asset, chance), (before, sum)| {
+            let same = asset == before;
+            *sum += if same { *chance } else { 0 };
+            same
+        });
         likely
     }
 
@@ -308,7 +311,7 @@ mod tests {
     }
 
     fn chance(transitions: &Transitions, page: &str, asset: AssetId) -> u32 {
-        transitions.likely(page).get(&asset).copied().unwrap_or_default()
+        transitions.likely(page).into_iter().find(|(other, _)| *other == asset).map_or(0, |(_, chance)| chance)
     }
 
     #[test]

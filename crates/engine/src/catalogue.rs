@@ -12,8 +12,8 @@ use crate::sorted::{Map, Set};
 /// An admitted asset.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// Its `fresh_ms` counts from 1970 on, because it is kept from page to page.
-    pub(crate) asset: Asset,
+    /// Its `fresh_ms` counts from 1970 on, because it is kept from page to page. Copies of the catalogue share it.
+    pub(crate) asset: Arc<Asset>,
 }
 
 impl Entry {
@@ -36,14 +36,14 @@ pub(crate) struct Catalogue {
 /// It is written as a list: what else it has follows from the entries.
 impl Serialize for Catalogue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.entries().map(|entry| &entry.asset))
+        serializer.collect_seq(self.entries().map(|entry| &*entry.asset))
     }
 }
 
 impl From<Vec<Asset>> for Catalogue {
     fn from(assets: Vec<Asset>) -> Self {
         let mut catalogue = Self::default();
-        assets.into_iter().for_each(|asset| _ = catalogue.insert(Entry { asset }));
+        assets.into_iter().for_each(|asset| _ = catalogue.insert(Entry { asset: asset.into() }));
         catalogue
     }
 }
@@ -83,13 +83,13 @@ impl Catalogue {
         let mut doubtful: Vec<Digest> = removed.into_iter().filter_map(|id| self.remove(id)).collect();
         for mut asset in delta.add {
             asset.fresh_ms = now_ms.saturating_add(asset.fresh_ms);
-            if let Some(replaced) = self.insert(Entry { asset }) {
+            if let Some(replaced) = self.insert(Entry { asset: asset.into() }) {
                 doubtful.push(replaced);
             }
         }
         for renewal in delta.renew {
-            if let Some(entry) = self.entries.get_mut(&renewal.id) {
-                entry.asset.fresh_ms = now_ms.saturating_add(renewal.fresh_ms);
+            if let Some(asset) = self.asset_mut(renewal.id) {
+                asset.fresh_ms = now_ms.saturating_add(renewal.fresh_ms);
             }
         }
         doubtful.retain(|hash| self.ids_of(*hash).next().is_none());
@@ -122,12 +122,16 @@ impl Catalogue {
 
     /// Keeps the piece digests of a large asset; returns its content when they fit.
     pub(crate) fn set_pieces(&mut self, id: AssetId, pieces: Arc<PieceDigests>) -> Option<Digest> {
-        let entry = self.entries.get_mut(&id)?;
-        let fits = pieces.0.len() == piece_count(entry.asset.size) as usize;
+        let asset = self.asset_mut(id)?;
+        let fits = pieces.0.len() == piece_count(asset.size) as usize;
         fits.then(|| {
-            entry.asset.pieces = Some(pieces);
-            entry.asset.hash
+            asset.pieces = Some(pieces);
+            asset.hash
         })
+    }
+
+    fn asset_mut(&mut self, id: AssetId) -> Option<&mut Asset> {
+        self.entries.get_mut(&id).map(|entry| Arc::make_mut(&mut entry.asset))
     }
 }
 

@@ -552,7 +552,7 @@ pub struct Stats {
     pub connected: bool,
     /// Assets in the manifest.
     pub admitted: u32,
-    /// Assets held whole.
+    /// Contents held, whole or in part.
     pub held: u32,
     /// Bytes in the secondary cache.
     #[cfg_attr(feature = "ts", ts(type = "number"))]

@@ -66,6 +66,10 @@ const LOOK_AHEAD: usize = 64;
 /// With so many neighbours, none are looked for ahead of requests.
 const NEIGHBOURS_AHEAD: usize = 3;
 
+/// Where so many peers are, the node has seen enough views to say what is needed next, and channels to those who hold
+/// that are enough: in the simulated world, looking for anything else took a quarter of all messages and gave nothing.
+const CROWD: u32 = 16;
+
 /// A peer's brain.
 #[derive(Debug)]
 pub struct Engine {
@@ -366,9 +370,12 @@ impl Engine {
         self.look_ahead(now);
     }
 
-    /// Looks for neighbours before they are needed, while there are few.
+    /// Looks for neighbours before they are needed, while there are few, and nobody can say what will be needed.
     fn look_ahead(&mut self, now: Timestamp) {
-        if self.circumstances.alone.is_some() || self.neighbours.all.len() >= NEIGHBOURS_AHEAD {
+        if self.circumstances.alone.is_some()
+            || self.session.crowd >= CROWD
+            || self.neighbours.all.len() >= NEIGHBOURS_AHEAD
+        {
             return;
         }
         let lacking =
@@ -401,7 +408,7 @@ impl Engine {
             crowd: self.session.crowd,
             connected: self.session.joined(),
             admitted: self.catalogue.len() as u32,
-            held: self.store.whole().count() as u32,
+            held: self.store.hashes().len() as u32,
             stored: self.store.bytes(),
             uploaded_this_month: self.memory.uploaded,
             release: self.release.clone(),

@@ -156,6 +156,10 @@ impl<K> Set<K> {
         Self { members }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &K> {
+        self.members.iter()
+    }
+
     pub(crate) fn into_vec(self) -> Vec<K> {
         self.members
     }

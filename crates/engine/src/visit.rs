@@ -102,12 +102,8 @@ impl Engine {
             return;
         }
         self.visit.untold = false;
-        let mut assets = AssetSet::new();
-        for entry in self.catalogue.entries() {
-            if self.visit.used.contains(&entry.asset.hash) && assets.len() < MAX_PAGE_ASSETS {
-                assets.insert(entry.asset.id);
-            }
-        }
+        let used = self.visit.used.iter().flat_map(|hash| self.catalogue.ids_of(*hash));
+        let assets: AssetSet = used.take(MAX_PAGE_ASSETS).collect();
         let (page, from) = (self.visit.page.clone(), self.visit.from.take());
         self.out.say(ToNode::Viewed { page, from, assets, loaded_ms: self.visit.loaded_ms });
     }
