@@ -311,7 +311,11 @@ mod tests {
     }
 
     fn chance(transitions: &Transitions, page: &str, asset: AssetId) -> u32 {
-        transitions.likely(page).into_iter().find(|(other, _)| *other == asset).map_or(0, |(_, chance)| chance)
+        transitions
+            .likely(page)
+            .into_iter()
+            .find(|(other, _)| *other == asset)
+            .map_or(0, |(_, chance)| chance)
     }
 
     #[test]
