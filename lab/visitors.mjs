@@ -13,6 +13,7 @@ import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { launch } from "./devtools.mjs";
 
 const options = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(options.client)("playwright-core");
@@ -42,6 +43,9 @@ const FLAGS = [
   "--disable-sync",
   // By default the HTTP cache, and the largest entry it takes, are as large as the disk has room.
   "--disk-cache-size=1073741824",
+  "--disable-extensions",
+  "--no-default-browser-check",
+  "--mute-audio",
   // Service workers need a secure context, and nobody has certificates for made-up addresses.
   `--unsafely-treat-insecure-origin-as-secure=${options.secure.join(",")}`,
 ];
@@ -52,7 +56,7 @@ const NOBODY_ELSE = [
   ...options.secure.map((origin) => `EXCLUDE ${new URL(origin).hostname}`),
 ].join(", ");
 
-const contexts = new Set();
+const browsers = new Set();
 let closing = false;
 /** Which bodies of a page are compared: others on each. */
 let turn = 0;
@@ -90,23 +94,35 @@ function wait(ms) {
   return new Promise((over) => setTimeout(over, ms));
 }
 
-/** Opens a browser with a profile; one that is online finds the whole Internet. */
+/** What a browser is started with; one that is online finds the whole Internet. */
+function flags(online) {
+  return online ? FLAGS : [...FLAGS, `--host-resolver-rules=${NOBODY_ELSE}`];
+}
+
+/** Opens a browser with a profile, to be looked into. */
 async function open({ profile, chromium: executablePath, online = false }, more = {}) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     // Chromium's sandbox does not start for root, which namespaces need.
     chromiumSandbox: false,
-    args: online ? FLAGS : [...FLAGS, `--host-resolver-rules=${NOBODY_ELSE}`],
+    args: flags(online),
     viewport: VIEWPORT,
     ...more,
   });
-  contexts.add(context);
+  browsers.add(context);
   return context;
 }
 
-async function shut(context) {
-  contexts.delete(context);
-  await context?.close().catch(() => {});
+/** Opens a browser with a profile, to be left alone as far as can be. */
+async function openForVisit({ profile, chromium: executable }) {
+  const browser = await launch({ executable, profile, flags: [...flags(false), "--no-sandbox"] });
+  browsers.add(browser);
+  return browser;
+}
+
+async function shut(browser) {
+  browsers.delete(browser);
+  await browser?.close().catch(() => {});
 }
 
 // ---- visits
@@ -114,21 +130,27 @@ async function shut(context) {
 /** One visit of one visitor. */
 async function visit(order) {
   const { id } = order;
-  let context;
+  let browser;
   let index = 0;
   try {
-    context = await open(order);
-    // A worker that takes over in the middle of a page has not controlled it.
-    await context.addInitScript(() => {
-      globalThis.controlledFromTheStart = navigator.serviceWorker?.controller != null;
-    });
-    const visitor = { id, context, page: context.pages()[0] ?? (await context.newPage()), base: undefined, from: undefined };
+    browser = await openForVisit(order);
+    const visitor = { id, browser, page: await watched(browser.first), base: undefined, from: undefined };
     for (; index < order.views.length && !closing; index += 1) await look(visitor, index, order.views[index]);
   } catch (error) {
     say({ failed: { visit: id, index, error: text(error) } });
   }
-  await shut(context);
+  await shut(browser);
   say({ left: { visit: id } });
+}
+
+/** A page that says what a visit is asked about. */
+async function watched(page) {
+  await page.send("Emulation.setDeviceMetricsOverride", { ...VIEWPORT, deviceScaleFactor: 1, mobile: false });
+  // A worker that takes over in the middle of a page has not controlled it.
+  const source = "globalThis.controlledFromTheStart = navigator.serviceWorker?.controller != null;";
+  await page.send("Page.addScriptToEvaluateOnNewDocument", { source });
+  await Promise.all(["Runtime", "Log", "Network"].map((domain) => page.send(`${domain}.enable`)));
+  return page;
 }
 
 /** Looks at one page, and says what came of it. */
@@ -136,23 +158,22 @@ async function look(visitor, index, { url, dwell_ms, tab }) {
   if (tab === "new") {
     // The tab before stays open and goes on leading: its figures go on, too.
     visitor.base = await statsOf(visitor.page);
-    visitor.page = await visitor.context.newPage();
+    visitor.page = await watched(await visitor.browser.newPage());
     visitor.isSecond = true;
   } else if (!visitor.isSecond) {
     // The only tab of the site leads, and what it counts begins with each page.
     visitor.base = undefined;
   }
   const { page } = visitor;
-  const responses = [];
+  const responses = new Map();
   const errors = [];
-  const listeners = {
-    response: (response) => responses.push(response),
-    pageerror: (error) => errors.push(error.message),
-    console: (message) => {
-      if (message.type() === "error") errors.push(`${message.text()} (${message.location().url})`);
-    },
-  };
-  for (const [name, listener] of Object.entries(listeners)) page.on(name, listener);
+  const deaf = page.listen((event, said) => {
+    if (event === "Network.requestWillBeSent" && said.request.method === "GET") responses.set(said.requestId, undefined);
+    if (event === "Network.responseReceived" && responses.has(said.requestId)) responses.set(said.requestId, said);
+    if (event === "Runtime.exceptionThrown") errors.push(thrown(said.exceptionDetails));
+    if (event === "Runtime.consoleAPICalled" && said.type === "error") errors.push(logged(said));
+    if (event === "Log.entryAdded" && said.entry.level === "error") errors.push(`${said.entry.text} (${said.entry.url ?? ""})`);
+  });
 
   const asked = Date.now();
   await go(page, url, visitor.from);
@@ -164,8 +185,8 @@ async function look(visitor, index, { url, dwell_ms, tab }) {
   }
   const stats = await armKnown(page);
   const timing = await page.evaluate(timingOf);
-  const bodies = await bodiesOf(responses);
-  for (const [name, listener] of Object.entries(listeners)) page.off(name, listener);
+  const bodies = await bodiesOf(page, [...responses.values()].filter((response) => response !== undefined));
+  deaf();
   say({
     view: {
       visit: visitor.id,
@@ -187,25 +208,30 @@ async function look(visitor, index, { url, dwell_ms, tab }) {
   if (visitor.isSecond) visitor.base = stats;
 }
 
+/** What a page threw, by its first line: the others say where in the page. */
+function thrown({ exception, text }) {
+  return (exception?.description ?? String(exception?.value ?? text)).split("\n")[0];
+}
+
+function logged({ args, stackTrace }) {
+  const words = args.map((arg) => arg.description ?? String(arg.value));
+  return `${words.join(" ")} (${stackTrace?.callFrames[0]?.url ?? ""})`;
+}
+
 /** Goes to a page: by a link, where there is one. */
 async function go(page, url, from) {
-  const loaded = page.waitForEvent("load", { timeout: LOAD_TIMEOUT_MS });
-  // It may have failed before anybody waits for it.
-  loaded.catch(() => {});
-  const followed = await page.evaluate((url) => {
-    const link = [...document.links].find((link) => link.href.split("#")[0] === url);
-    if (!link) return false;
-    link.removeAttribute("target");
-    // Other handlers of the page may open something else instead.
-    location.href = url;
-    return true;
-  }, url);
-  if (followed) await loaded;
-  else await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS, ...(from && { referer: from }) });
+  const isLinked = await page.evaluate((url) => [...document.links].some((link) => link.href.split("#")[0] === url), url);
+  const byLink = () =>
+    page.evaluate((url) => {
+      // Other handlers of the page may open something else instead.
+      location.href = url;
+    }, url);
+  const byName = () => page.send("Page.navigate", { url, ...(from && { referrer: from }) });
+  await page.load(isLinked ? byLink : byName, LOAD_TIMEOUT_MS);
 }
 
 function statsOf(page) {
-  return page.evaluate(() => globalThis.edgeweave?.stats());
+  return page.evaluate(async () => (await globalThis.edgeweave?.stats()) ?? null);
 }
 
 /** The client's figures, once it says which arm it is in. */
@@ -245,21 +271,19 @@ function timingOf() {
 }
 
 /** Digests of some bodies, as the page got them: the browser keeps them for its inspector, nothing is asked for again. */
-async function bodiesOf(responses) {
+async function bodiesOf(page, responses) {
   const assets = responses.filter(
-    (response) =>
-      response.url().startsWith(options.origin) &&
-      response.status() === 200 &&
-      response.request().method() === "GET" &&
-      response.request().resourceType() !== "document",
+    ({ type, response }) => response.url.startsWith(options.origin) && response.status === 200 && type !== "Document",
   );
   const chosen = new Set();
   for (let count = 0; count < Math.min(BODIES_OF_A_PAGE, assets.length); count += 1) chosen.add(assets[turn++ % assets.length]);
   const bodies = [];
-  for (const response of chosen) {
+  for (const { requestId, response } of chosen) {
     // A body that the browser no longer has cannot be compared.
-    const body = await response.body().catch(() => undefined);
-    if (body) bodies.push({ url: response.url(), sha256: createHash("sha256").update(body).digest("hex") });
+    const found = await page.send("Network.getResponseBody", { requestId }).catch(() => undefined);
+    if (!found) continue;
+    const body = Buffer.from(found.body, found.base64Encoded ? "base64" : "utf8");
+    bodies.push({ url: response.url, sha256: createHash("sha256").update(body).digest("hex") });
   }
   return bodies;
 }
@@ -282,19 +306,26 @@ async function crawl({ pages: most, from, ...browser }) {
     const loaded = found.assets.filter(({ bytes }) => bytes > 0).map(({ url }) => url);
     pages.push({ url, html_bytes: found.html_bytes, assets: loaded, links: found.links });
   });
-  const [page] = context.pages();
-  // The browser has everything now, and the origin is near: what a page takes is what the browser itself does.
-  for (const found of pages) {
-    await page.goto(found.url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
-    found.processing_ms = await page.evaluate(() => {
+  await shut(context);
+  await measureProcessing(browser, pages);
+  const known = new Set(pages.map(({ url }) => url));
+  for (const page of pages) page.links = page.links.filter((link) => link !== page.url && known.has(link));
+  return { pages, assets: [...assets.values()] };
+}
+
+/** Measures what each page takes when the browser has everything, and the origin is near: what the browser itself does. */
+async function measureProcessing(order, pages) {
+  const browser = await openForVisit(order);
+  await browser.first.send("Network.enable");
+  await browser.first.send("Network.setExtraHTTPHeaders", { headers: { [options.plain]: "1" } });
+  for (const page of pages) {
+    await browser.first.load(() => browser.first.send("Page.navigate", { url: page.url }), LOAD_TIMEOUT_MS);
+    page.processing_ms = await browser.first.evaluate(() => {
       const { loadEventEnd, responseEnd } = performance.getEntriesByType("navigation")[0];
       return loadEventEnd - responseEnd;
     });
   }
-  await shut(context);
-  const known = new Set(pages.map(({ url }) => url));
-  for (const page of pages) page.links = page.links.filter((link) => link !== page.url && known.has(link));
-  return { pages, assets: [...assets.values()] };
+  await shut(browser);
 }
 
 /** Keeps what pages of a site on the Internet, and what they load, answered. Absolute links to the site become relative. */
@@ -415,6 +446,6 @@ async function cost({ profiles, url, ...browser }) {
 async function close() {
   if (closing) return;
   closing = true;
-  await Promise.all([...contexts].map(shut));
+  await Promise.all([...browsers].map(shut));
   process.exit();
 }
