@@ -34,7 +34,7 @@ test("a page with the client is kept for going back, and takes part again", { ti
 
 /** The page is left while the engine's code is being compiled, and the browser ends that as it does at times. */
 const RESTLESS = `if (location.pathname === "/") {
-  WebAssembly.instantiate = () => new Promise((_, ended) => {
+  WebAssembly.compileStreaming = () => new Promise((_, ended) => {
     addEventListener("pagehide", () => ended(new Error("illegal access")));
     location.href = "/next.html";
   });

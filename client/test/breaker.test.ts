@@ -11,7 +11,7 @@ afterEach(() => site.close());
 const BROKEN = `try {
   if (!localStorage.mended) {
     const fail = () => Promise.reject(new RangeError("out of memory"));
-    WebAssembly.instantiate = WebAssembly.instantiateStreaming = fail;
+    WebAssembly.compileStreaming = fail;
   }
 } catch {}`;
 

@@ -43,7 +43,7 @@ connected: boolean,
  */
 admitted: number, 
 /**
- * Contents held, whole or in part.
+ * Assets held whole.
  */
 held: number, 
 /**

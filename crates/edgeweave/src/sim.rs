@@ -164,7 +164,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 /// Page views over which the usual scenario's policies are compared.
-const COMPARED: u64 = 8_000;
+const COMPARED: u64 = 4_000;
 
 /// The same visits under simpler policies, as far as is asked for.
 fn baselines(options: &Options, scenario: &Scenario, stop: &AtomicBool) -> Result<Vec<Baseline>, Failure> {

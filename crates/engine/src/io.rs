@@ -552,7 +552,7 @@ pub struct Stats {
     pub connected: bool,
     /// Assets in the manifest.
     pub admitted: u32,
-    /// Contents held, whole or in part.
+    /// Assets held whole.
     pub held: u32,
     /// Bytes in the secondary cache.
     #[cfg_attr(feature = "ts", ts(type = "number"))]

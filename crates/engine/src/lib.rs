@@ -56,7 +56,7 @@ pub use memory::State;
 pub use operated::Operated;
 use sorted::Map;
 
-/// The page's figures are told at most once in so long.
+/// The page's figures are told at most once in so long, but for news of the session.
 const STATS_EVERY: Duration = Duration::from_millis(500);
 
 /// Not-held assets for which neighbours are looked for ahead of any request, so that channels are open before they
@@ -408,7 +408,7 @@ impl Engine {
             crowd: self.session.crowd,
             connected: self.session.joined(),
             admitted: self.catalogue.len() as u32,
-            held: self.store.hashes().len() as u32,
+            held: self.store.whole().count() as u32,
             stored: self.store.bytes(),
             uploaded_this_month: self.memory.uploaded,
             release: self.release.clone(),

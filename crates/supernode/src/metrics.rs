@@ -55,7 +55,7 @@ impl Metrics {
         let peer = registry.sub_registry_with_prefix("edgeweave_peer");
         peer.register("connected", "Whether there is a session with the node", self.connected.clone());
         peer.register("neighbours", "Open channels to visitors", self.neighbours.clone());
-        peer.register("contents", "Contents that are held, whole or in part", self.contents.clone());
+        peer.register("contents", "Contents that are held whole", self.contents.clone());
         peer.register("bytes", "Bytes of contents that are held", self.bytes.clone());
         peer.register("sent_bytes", "Bytes of contents that were given to visitors", self.sent.clone());
         peer.register("opened", "Channels that have opened", self.opened.clone());
