@@ -18,5 +18,5 @@ await Promise.all([
     entryPoints: { edgeweave: "src/snippet/main.ts", "edgeweave-sw": "src/worker/main.ts" },
     format: "iife",
   }),
-  build({ ...common, entryPoints: { page: "src/page/main.ts" }, format: "esm", external: ["./engine.js"] }),
+  build({ ...common, entryPoints: { page: "src/page/main.ts" }, format: "esm" }),
 ]);

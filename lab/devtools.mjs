@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 
 /** Milliseconds that a browser has to end by itself. */
-const CLOSE_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 20_000;
 /** What a browser said last, in characters: it says why it does not start. */
 const LAST_WORDS = 2_000;
 
@@ -26,10 +26,20 @@ export async function launch({ executable, profile, flags }) {
     child.on("error", (error) => over(error.message));
     child.on("exit", (code, signal) => over(`${signal ?? code}`));
   });
+  let gone;
   ended.then((how) => {
-    for (const { fail } of replies.values()) fail(new Error(`${executable} has ended (${how}): ${lastWords.trim()}`));
-    replies.clear();
+    gone = new Error(`${executable} has ended (${how}): ${lastWords.trim()}`);
+    giveUp(() => true, gone);
   });
+
+  /** Fails what waits for a reply that will not come. */
+  function giveUp(isMeant, error) {
+    for (const [id, reply] of replies) {
+      if (!isMeant(reply)) continue;
+      replies.delete(id);
+      reply.fail(error);
+    }
+  }
   // Writing to a browser that is gone fails; whoever waits for the answer is told above.
   writing.on("error", () => {});
   reading.setEncoding("utf8").on("data", (text) => {
@@ -39,6 +49,9 @@ export async function launch({ executable, profile, flags }) {
   });
 
   function hear({ id, result, error, method, params, sessionId }) {
+    if (method === "Inspector.targetCrashed") giveUp((reply) => reply.sessionId === sessionId, new Error("the page has crashed"));
+    // A page that asks its visitor something would wait for ever.
+    if (method === "Page.javascriptDialogOpening") send("Page.handleJavaScriptDialog", { accept: false }, sessionId).catch(() => {});
     if (id === undefined) return sessions.get(sessionId)?.(method, params);
     const reply = replies.get(id);
     replies.delete(id);
@@ -48,10 +61,10 @@ export async function launch({ executable, profile, flags }) {
 
   function send(method, params = {}, sessionId = undefined) {
     return new Promise((done, fail) => {
+      if (gone) return fail(gone);
       asked += 1;
-      replies.set(asked, { method, done, fail });
-      if (child.exitCode === null) writing.write(`${JSON.stringify({ id: asked, method, params, sessionId })}\0`);
-      else fail(new Error(`${executable} has ended`));
+      replies.set(asked, { method, sessionId, done, fail });
+      writing.write(`${JSON.stringify({ id: asked, method, params, sessionId })}\0`);
     });
   }
 
@@ -59,24 +72,29 @@ export async function launch({ executable, profile, flags }) {
     const { sessionId } = await send("Target.attachToTarget", { targetId, flatten: true });
     const page = pageOf((method, params) => send(method, params, sessionId));
     sessions.set(sessionId, page.hear);
-    await page.send("Page.enable");
+    await Promise.all([page.send("Page.enable"), page.send("Inspector.enable")]);
     return page;
   }
 
-  const { targetInfos } = await send("Target.getTargets");
-  const first = await attach(targetInfos.find(({ type }) => type === "page").targetId);
-  return {
-    first,
-    async newPage() {
-      return attach((await send("Target.createTarget", { url: "about:blank" })).targetId);
-    },
-    async close() {
-      const kill = setTimeout(() => child.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
-      send("Browser.close").catch(() => {});
-      await ended;
-      clearTimeout(kill);
-    },
-  };
+  async function newPage() {
+    return attach((await send("Target.createTarget", { url: "about:blank" })).targetId);
+  }
+
+  async function close() {
+    const kill = setTimeout(() => child.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
+    send("Browser.close").catch(() => {});
+    await ended;
+    clearTimeout(kill);
+  }
+
+  try {
+    const { targetInfos } = await send("Target.getTargets");
+    const there = targetInfos.find(({ type }) => type === "page");
+    return { first: there ? await attach(there.targetId) : await newPage(), newPage, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** A page, by what it can be told. */

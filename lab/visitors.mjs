@@ -316,16 +316,20 @@ async function crawl({ pages: most, from, ...browser }) {
 /** Measures what each page takes when the browser has everything, and the origin is near: what the browser itself does. */
 async function measureProcessing(order, pages) {
   const browser = await openForVisit(order);
-  await browser.first.send("Network.enable");
-  await browser.first.send("Network.setExtraHTTPHeaders", { headers: { [options.plain]: "1" } });
-  for (const page of pages) {
-    await browser.first.load(() => browser.first.send("Page.navigate", { url: page.url }), LOAD_TIMEOUT_MS);
-    page.processing_ms = await browser.first.evaluate(() => {
-      const { loadEventEnd, responseEnd } = performance.getEntriesByType("navigation")[0];
-      return loadEventEnd - responseEnd;
-    });
+  const { first } = browser;
+  try {
+    await first.send("Network.enable");
+    await first.send("Network.setExtraHTTPHeaders", { headers: { [options.plain]: "1" } });
+    for (const page of pages) {
+      await first.load(() => first.send("Page.navigate", { url: page.url }), LOAD_TIMEOUT_MS);
+      page.processing_ms = await first.evaluate(() => {
+        const { loadEventEnd, responseEnd } = performance.getEntriesByType("navigation")[0];
+        return loadEventEnd - responseEnd;
+      });
+    }
+  } finally {
+    await shut(browser);
   }
-  await shut(browser);
 }
 
 /** Keeps what pages of a site on the Internet, and what they load, answered. Absolute links to the site become relative. */

@@ -58,9 +58,7 @@ pub(crate) fn client(workspace: &Workspace) -> Result<Node> {
     setup::packages(workspace, &node, Part::Client)?;
     let engine = engine::build(workspace, &node)?;
     shell(workspace, &node)?;
-    for file in engine::FILES {
-        copy_if_changed(&engine.join(file), &workspace.dist().join(file))?;
-    }
+    copy_if_changed(&engine, &workspace.dist().join(engine::FILE))?;
     Ok(node)
 }
 

@@ -1,19 +1,18 @@
-//! The engine for the browser: compiled to WebAssembly, given its JavaScript glue, and made small.
+//! The engine for the browser: compiled to WebAssembly, and made small.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow};
-use wasm_bindgen_cli_support::Bindgen;
+use anyhow::Result;
 
 use crate::setup::{self, Node, WASM_TARGET};
 use crate::stamp::Stamp;
-use crate::step::{Step, run_openly, run_quietly};
+use crate::step::{run_openly, run_quietly};
 use crate::workspace::{Workspace, cargo};
 
-/// The files that a page loads.
-pub(crate) const FILES: [&str; 2] = ["engine.js", "engine_bg.wasm"];
+/// The file that a page loads.
+pub(crate) const FILE: &str = "engine.wasm";
 
 /// What compilers emit for this target today and every browser with WebRTC data channels in workers understands;
 /// `wasm-opt` has to be told, because `strip` removes the section that says so.
@@ -41,26 +40,9 @@ const SHRINK: [&str; 5] = [
     "--low-memory-unused",
 ];
 
-/// What the client uses of the glue.
-const USED: &str = "export { initSync, start, handle, timeout, notes } from './engine.js';";
-
-/// How `esbuild` makes the glue small: with what is used, without advice to developers, and without ways to get the code, as
-/// the client hands over its bytes.
-const MINIFY: [&str; 8] = [
-    "--bundle",
-    "--minify",
-    "--drop:console",
-    "--define:Response=undefined",
-    "--define:Request=undefined",
-    "--define:URL=undefined",
-    "--format=esm",
-    "--target=es2022",
-];
-
-/// Builds the engine; returns the folder that has [`FILES`].
+/// Builds the engine; returns its path.
 pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
-    let folder = workspace.kept("engine");
-    let made = FILES.map(|file| folder.join(file));
+    let made = workspace.kept("engine").join(FILE);
     let crates = workspace.root.join("crates");
     let mut inputs: Vec<PathBuf> = ["engine", "protocol"]
         .iter()
@@ -68,19 +50,16 @@ pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<PathBuf> {
         .collect();
     inputs.extend(["Cargo.toml", "Cargo.lock"].map(|file| workspace.root.join(file)));
     inputs.extend(["package-lock.json"].map(|file| workspace.client().join(file)));
-    let stamp =
-        Stamp::of(workspace, "engine", &inputs, &[&WASM_FEATURES[..], &SHRINK, &MINIFY, &[USED]].concat())?;
-    if stamp.is_current(&made) {
-        return Ok(folder);
+    let stamp = Stamp::of(workspace, "engine", &inputs, &[&WASM_FEATURES[..], &SHRINK].concat())?;
+    if stamp.is_current(std::slice::from_ref(&made)) {
+        return Ok(made);
     }
 
     let compiled = compile(workspace)?;
-    let glued = workspace.kept("engine-glued");
-    glue(&compiled, &glued)?;
-    fs::create_dir_all(&folder)?;
-    shrink(workspace, node, &glued, &folder)?;
+    fs::create_dir_all(workspace.kept("engine"))?;
+    shrink(workspace, node, &compiled, &made)?;
     stamp.write()?;
-    Ok(folder)
+    Ok(made)
 }
 
 fn compile(workspace: &Workspace) -> Result<PathBuf> {
@@ -114,36 +93,14 @@ fn compile(workspace: &Workspace) -> Result<PathBuf> {
     Ok(target.join(WASM_TARGET).join("web/edgeweave_engine.wasm"))
 }
 
-fn glue(compiled: &Path, into: &Path) -> Result<()> {
-    let step = Step::begin("write the engine's glue");
-    Bindgen::new()
-        .input_path(compiled)
-        .out_name("engine")
-        .web(true)
-        .and_then(|bindgen| bindgen.typescript(false).remove_producers_section(true).generate(into))
-        .map_err(|error| anyhow!("cannot write the engine's glue: {error:#}"))?;
-    step.done();
-    Ok(())
-}
-
 fn shrink(workspace: &Workspace, node: &Node, from: &Path, into: &Path) -> Result<()> {
-    let tools = workspace.client().join("node_modules");
-    let [js, wasm] = FILES;
     let mut optimise = node.command();
     optimise
-        .arg(tools.join("binaryen/bin/wasm-opt"))
+        .arg(workspace.client().join("node_modules/binaryen/bin/wasm-opt"))
         .args(SHRINK)
         .args(WASM_FEATURES)
-        .arg(from.join(wasm))
+        .arg(from)
         .arg("-o")
-        .arg(into.join(wasm));
-    run_quietly("make the engine small", &mut optimise)?;
-
-    let used = from.join("used.js");
-    fs::write(&used, USED)?;
-    let mut minify = node.tool(&tools.join("esbuild/bin/esbuild"));
-    minify.arg(used).args(MINIFY);
-    minify.arg(format!("--outfile={}", into.join(js).display()));
-    run_quietly("make the engine's glue small", &mut minify)
-        .context("is the client's package `esbuild` there?")
+        .arg(into);
+    run_quietly("make the engine small", &mut optimise)
 }

@@ -18,7 +18,7 @@ const MOST_BEFORE_IDLE: u64 = 3_000;
 /// The part that a page loads before it is idle.
 const BEFORE_IDLE: &str = "edgeweave.js";
 /// Everything that a visitor's browser loads.
-const FILES: [&str; 5] = [BEFORE_IDLE, "page.js", "edgeweave-sw.js", "engine.js", "engine_bg.wasm"];
+const FILES: [&str; 4] = [BEFORE_IDLE, "page.js", "edgeweave-sw.js", "engine.wasm"];
 
 /// Node.js has both compressions built in, at the levels at which files are compressed ahead of time.
 const WEIGH: &str = r#"

@@ -35,7 +35,7 @@ neighbours: number,
  */
 crowd: number, 
 /**
- * Whether there is a session with a node.
+ * Whether there is a session with a node, and the manifest has arrived in it.
  */
 connected: boolean, 
 /**

@@ -5,13 +5,15 @@ import type { Output } from "../generated/Output";
 import type { Setup } from "../generated/Setup";
 import { decoded, encoded, list } from "./codec";
 
-/** The engine's glue: it runs one engine at a time. */
-interface Glue {
-  initSync(code: { module: WebAssembly.Module }): unknown;
-  start(now: number, setup: Uint8Array): void;
-  handle(now: number, input: Uint8Array): Uint8Array<ArrayBuffer>;
+/** What the engine's module has, as `crates/engine/src/web.rs` says. */
+interface Exports {
+  memory: WebAssembly.Memory;
+  room(bytes: number): number;
+  answer(): number;
+  start(now: number): void;
+  handle(now: number): number;
+  notes(): number;
   timeout(): number;
-  notes(): Uint8Array<ArrayBuffer>;
 }
 
 /** The engine as the rest of the page part sees it. */
@@ -26,20 +28,7 @@ export interface RunningEngine {
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The engine's code, when it is there: a page that comes back from the cache for going back need not load it again. */
-let glue: Glue | undefined;
-/** The inputs of the engine that runs: one that another has taken the place of hears no more. */
-let current: unknown;
-
-async function load(): Promise<Glue> {
-  // The names are not literals, so that the bundler leaves them to the browser: the engine's files lie beside this one.
-  const beside = (name: string) => new URL(name, import.meta.url).href;
-  const [engine, module] = await Promise.all([
-    import(beside("engine.js")) as Promise<Glue>,
-    WebAssembly.compileStreaming(fetch(beside("engine_bg.wasm"))),
-  ]);
-  engine.initSync({ module });
-  return engine;
-}
+let code: WebAssembly.Module | undefined;
 
 /** Loads the engine and runs it: every input is followed by all outputs that it leads to, in order. */
 export async function runEngine(
@@ -47,25 +36,26 @@ export async function runEngine(
   effect: (output: Output) => void,
   failed: (error: unknown) => void,
 ): Promise<RunningEngine> {
-  glue ??= await load();
-  const engine = glue;
-  engine.start(performance.now(), encoded(setupCodec, setup));
+  code ??= await WebAssembly.compileStreaming(fetch(new URL("engine.wasm", import.meta.url)));
+  const engine = (await WebAssembly.instantiate(code)).exports as unknown as Exports;
+  say(encoded(setupCodec, setup));
+  engine.start(performance.now());
 
   const inputs: Uint8Array<ArrayBuffer>[] = [];
-  current = inputs;
   let busy = false;
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function handle(input: Input): void {
-    if (stopped || current !== inputs) return;
+    if (stopped) return;
     inputs.push(encoded(inputCodec, input));
     // An effect may lead to the next input at once; the engine is not re-entered.
     if (busy) return;
     busy = true;
     try {
       for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
-        for (const each of decoded(list(output), engine.handle(performance.now(), next))) effect(each);
+        say(next);
+        for (const each of decoded(list(output), answer(engine.handle(performance.now())))) effect(each);
       }
       clearTimeout(timer);
       const due = engine.timeout();
@@ -80,9 +70,19 @@ export async function runEngine(
     }
   }
 
+  function say(bytes: Uint8Array): void {
+    const at = engine.room(bytes.length);
+    new Uint8Array(engine.memory.buffer).set(bytes, at);
+  }
+
+  /** A copy of the engine's answer, which the next call replaces. */
+  function answer(length: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(engine.memory.buffer, engine.answer(), length).slice();
+  }
+
   return {
     handle,
-    notes: () => decoded(list(note), engine.notes()),
+    notes: () => decoded(list(note), answer(engine.notes())),
     stop() {
       handle("suspend");
       stopped = true;

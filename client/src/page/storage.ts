@@ -1,7 +1,7 @@
 import type { HeldSegment } from "../generated/HeldSegment";
 import type { Reason } from "../generated/Reason";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { CACHE, headersOf, SHELF_KEY, STATE_KEY, segmentKey, segmentOf } from "../shared/storage";
+import { CACHE, SHELF_KEY, STATE_KEY, segmentKey, segmentOf, segmentResponse } from "../shared/storage";
 
 /** The secondary cache as the engine's body uses it. A browser that lends no storage has an empty one. */
 export async function storage() {
@@ -32,8 +32,7 @@ export async function storage() {
       if (!cache) return "storage_failed";
       try {
         const content = new Blob(parts);
-        const headers = asset && headersOf(asset, content.size);
-        await cache.put(segmentKey(hash, segment), new Response(content, { headers }));
+        await cache.put(segmentKey(hash, segment), segmentResponse(content, content.size, asset));
         return undefined;
       } catch (error) {
         return error instanceof DOMException && error.name === "QuotaExceededError" ? "storage_full" : "storage_failed";

@@ -23,6 +23,11 @@ export function segmentOf(url: string): { hash: string; segment: number } | unde
   return hash && segment ? { hash, segment: Number(segment) } : undefined;
 }
 
+/** A segment as it is stored: one that is a whole asset, where that is known, is ready to be answered with. */
+export function segmentResponse(segment: BodyInit, bytes: number, asset?: ShelfAsset): Response {
+  return new Response(segment, asset?.size === bytes ? { headers: headersOf(asset, bytes) } : {});
+}
+
 /** The headers of an answer of so many bytes. */
 export function headersOf(asset: ShelfAsset, bytes: number): Headers {
   const headers = new Headers(asset.headers);

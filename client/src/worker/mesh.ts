@@ -43,8 +43,9 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
       head(head) {
         // The mesh was first.
         if (hedged) origin.abandon();
+        const headers = new Headers(head.headers);
         body = responseBody(head, { consumed: asked.consumed, cancelled: () => close(() => asked.cancel(null)) });
-        settle(new Response(body.stream, { status: head.status, headers: new Headers(head.headers) }));
+        settle(new Response(body.stream, { status: head.status, headers }));
         watch();
       },
       chunk(bytes) {

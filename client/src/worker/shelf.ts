@@ -1,7 +1,7 @@
 import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
 import type { Shelf } from "../generated/Shelf";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { CACHE, headersOf, SHELF_KEY, segmentKey } from "../shared/storage";
+import { CACHE, headersOf, SHELF_KEY, segmentKey, segmentResponse } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { bytesOf } from "./range";
 
@@ -61,8 +61,8 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   for (let segment = Math.floor(wanted.first / SEGMENT_BYTES); segment <= last; segment += 1) {
     const stored = await cache.match(segmentKey(asset.hash, segment));
     if (!stored) return undefined;
-    // Most assets are one segment, stored with their headers: the browser gives that from the disk by itself, in two
-    // thirds of the time that it takes to be told of it.
+    // Most assets are one segment, stored with their headers: the browser takes that from the disk by itself. The page
+    // waits for nothing that the worker has to do, and the storage has a response whole or not at all.
     if (!range && alike(stored.headers, headersOf(asset, asset.size))) return stored;
     const start = segment * SEGMENT_BYTES;
     // A blob stays on disk: slicing it reads nothing.
@@ -71,7 +71,12 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   const body = new Blob(parts);
   if (body.size !== wanted.end - wanted.first) return undefined;
   const headers = headersOf(asset, body.size);
-  if (!range) return new Response(body, { headers });
+  if (!range) {
+    // It was stored before its asset was known, or with headers that have changed: the next time it will be ready.
+    if (last === 0)
+      void cache.put(segmentKey(asset.hash, 0), segmentResponse(body, body.size, asset)).catch(() => undefined);
+    return new Response(body, { headers });
+  }
   headers.set("content-range", `bytes ${wanted.first}-${wanted.end - 1}/${asset.size}`);
   return new Response(body, { status: 206, headers });
 }

@@ -1,7 +1,7 @@
 import { PIECE_BYTES } from "../generated/limits";
 import type { ShelfAsset } from "../generated/ShelfAsset";
 import { DIGEST_BYTES, digest } from "../shared/digest";
-import { CACHE, headersOf, segmentKey } from "../shared/storage";
+import { CACHE, headersOf, segmentKey, segmentResponse } from "../shared/storage";
 import type { Known as Node } from "../shared/wire";
 import type { Concern } from "./concerns";
 import { tell } from "./link";
@@ -96,7 +96,7 @@ async function keep(asset: ShelfAsset, body: Uint8Array<ArrayBuffer>): Promise<b
     const cache = await caches.open(CACHE);
     const segments = parts(body, SEGMENT_BYTES);
     const put = (bytes: Uint8Array<ArrayBuffer>, segment: number) =>
-      cache.put(segmentKey(asset.hash, segment), new Response(bytes, { headers: headersOf(asset, bytes.length) }));
+      cache.put(segmentKey(asset.hash, segment), segmentResponse(bytes, bytes.length, asset));
     await Promise.all(segments.map(put));
     return true;
   } catch {

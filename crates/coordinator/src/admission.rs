@@ -263,12 +263,15 @@ pub(crate) fn carried(headers: &Headers) -> Headers {
     let of_connection: Vec<String> = list(headers, "connection").collect();
     let is_carried =
         |name: &str| !NOT_CARRIED.contains(&name) && !of_connection.iter().any(|listed| listed == name);
+    // Of other values browsers make no headers, and then there would be no answer.
+    let is_plain = |value: &str| value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
     let bytes = |(name, value): &(Box<str>, Box<str>)| name.len() + value.len();
     let mut room = MAX_HEADER_BYTES;
     let mut kept = vec![false; headers.len()];
     for essential in [true, false] {
         for (header, kept) in headers.iter().zip(&mut kept) {
-            let chosen = is_carried(&header.0) && ESSENTIAL.contains(&&*header.0) == essential;
+            let chosen =
+                is_carried(&header.0) && is_plain(&header.1) && ESSENTIAL.contains(&&*header.0) == essential;
             if chosen && bytes(header) <= room {
                 room -= bytes(header);
                 *kept = true;

@@ -208,6 +208,7 @@ fn headers_that_belong_to_one_connection_or_moment_stay_behind() {
         ("x-hop", "1"),
         ("content-encoding", "br"),
         ("content-length", "5"),
+        ("content-disposition", "inline; filename=\u{fffd}.png"),
         ("x-filler", &*filler),
         ("x-small", "kept while there is room"),
         ("etag", "\"1\""),

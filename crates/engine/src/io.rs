@@ -548,7 +548,7 @@ pub struct Stats {
     pub neighbours: u32,
     /// Peers in the swarm, as the node last said.
     pub crowd: u32,
-    /// Whether there is a session with a node.
+    /// Whether there is a session with a node, and the manifest has arrived in it.
     pub connected: bool,
     /// Assets in the manifest.
     pub admitted: u32,

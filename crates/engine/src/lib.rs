@@ -344,7 +344,7 @@ impl Engine {
         self.manifest = Some(delta.version);
         let gone = Arc::make_mut(&mut self.catalogue).apply(self.clock.unix_ms(now), delta);
         // The worker must not answer with what has just been purged, and one that knows nothing learns it at once.
-        let urgent = knew_nothing || !gone.is_empty();
+        let urgent = knew_nothing || !was_synced || !gone.is_empty();
         for hash in gone {
             self.abandon(now, hash, Reason::Purged);
             self.evict(now, hash, Reason::Purged);
@@ -358,6 +358,10 @@ impl Engine {
         }
         self.store.set_sizes(&self.catalogue);
         self.stats_due.get_or_insert(now);
+        if !was_synced {
+            // Purges have arrived: what is kept may be used from now on.
+            self.stats_told = None;
+        }
         if urgent {
             self.shelve(now);
         } else {
@@ -373,7 +377,7 @@ impl Engine {
     /// Looks for neighbours before they are needed, while there are few, and nobody can say what will be needed.
     fn look_ahead(&mut self, now: Timestamp) {
         if self.circumstances.alone.is_some()
-            || self.session.crowd >= CROWD
+            || self.session.crowd >= CROWD && self.may_replicate()
             || self.neighbours.all.len() >= NEIGHBOURS_AHEAD
         {
             return;
@@ -406,7 +410,7 @@ impl Engine {
             replicated_used: self.traffic.replicated_used,
             neighbours: self.neighbours.open_count(),
             crowd: self.session.crowd,
-            connected: self.session.joined(),
+            connected: self.session.synced,
             admitted: self.catalogue.len() as u32,
             held: self.store.whole().count() as u32,
             stored: self.store.bytes(),

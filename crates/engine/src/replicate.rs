@@ -73,7 +73,7 @@ impl Replication {
 
 impl Engine {
     /// Whether this browser may fetch ahead at all.
-    fn may_replicate(&self) -> bool {
+    pub(crate) fn may_replicate(&self) -> bool {
         let Circumstances { alone, selfish, .. } = self.circumstances;
         let against = self.off_reason().or(alone).or(selfish);
         against.is_none() && !self.suspended && self.policy.replicate_bytes_per_page > 0

@@ -214,8 +214,6 @@ impl Engine {
                 self.session.peer = Some(peer);
                 self.session.stun = stun;
                 self.session.crowd = crowd;
-                // What is kept may be used from now on.
-                self.stats_told = None;
                 self.out.note_peer(now, Event::Joined, None, peer, 0);
                 self.set_policy(now, policy);
             }

@@ -1,5 +1,9 @@
-//! The engine's face to JavaScript: values pass as bytes in the postcard format, time as the page's own milliseconds.
-#![allow(unsafe_code, unreachable_pub)] // What `wasm_bindgen` generates needs both.
+//! The engine's face to JavaScript: plain functions and memory, which every browser has, and no glue to load or to weigh.
+//!
+//! Values pass as bytes in the postcard format, time as the page's own milliseconds. The page makes room for what it says,
+//! writes it there, and calls a function; where that answers, it returns the answer's length, and `answer` says where the
+//! answer is until the next call.
+#![allow(unsafe_code, unreachable_pub)] // To export a function under its own name is an unsafe attribute.
 
 use std::cell::RefCell;
 use std::iter;
@@ -7,7 +11,6 @@ use std::iter;
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{Reason, Timestamp};
 use serde::Serialize;
-use wasm_bindgen::prelude::*;
 
 use crate::{Engine, Input, Output};
 
@@ -17,49 +20,80 @@ use crate::{Engine, Input, Output};
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 thread_local! {
-    /// The page's engine: there is one at a time.
-    static ENGINE: RefCell<Option<Engine>> = const { RefCell::new(None) };
+    static PAGE: RefCell<Page> =
+        const { RefCell::new(Page { engine: None, said: Vec::new(), answer: Vec::new() }) };
 }
 
-/// Makes the page's engine from a `Setup` at `now`, in `performance.now()` milliseconds; the one before is gone. It traps
-/// on what is no setup.
-#[wasm_bindgen]
-pub fn start(now: f64, setup: &[u8]) {
-    let Ok(setup) = postcard::from_bytes(setup) else { core::arch::wasm32::unreachable() };
-    ENGINE.set(Some(Engine::new(timestamp(now), setup)));
+/// What the page has of this module.
+struct Page {
+    engine: Option<Engine>,
+    /// What the page says.
+    said: Vec<u8>,
+    /// What it is answered.
+    answer: Vec<u8>,
 }
 
-/// Takes in an `Input`; returns all `Output`s that it leads to, as a list. An input that cannot be read leaves a
-/// note: it has in it what the node said, which may be newer.
-#[wasm_bindgen]
-pub fn handle(now: f64, input: &[u8]) -> Vec<u8> {
-    let input = postcard::from_bytes(input).unwrap_or_else(|_| Input::Note {
-        event: Event::Error,
-        reason: Some(Reason::Malformed),
-        about: "input".into(),
-        bytes: input.len() as u64,
+/// Makes room for so many bytes that the page is about to say; returns where.
+#[unsafe(no_mangle)]
+pub extern "C" fn room(bytes: usize) -> *mut u8 {
+    PAGE.with_borrow_mut(|page| {
+        page.said = vec![0; bytes];
+        page.said.as_mut_ptr()
+    })
+}
+
+/// Where the last answer is.
+#[unsafe(no_mangle)]
+pub extern "C" fn answer() -> *const u8 {
+    PAGE.with_borrow(|page| page.answer.as_ptr())
+}
+
+/// Makes an engine from the `Setup` that was said, at `now`, in `performance.now()` milliseconds. It traps on what is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn start(now: f64) {
+    PAGE.with_borrow_mut(|page| {
+        let Ok(setup) = postcard::from_bytes(&page.said) else { core::arch::wasm32::unreachable() };
+        page.engine = Some(Engine::new(timestamp(now), setup));
     });
-    of_engine(|engine| {
+}
+
+/// Takes in the `Input` that was said; answers with all `Output`s that it leads to, as a list. An input that cannot be
+/// read leaves a note: it has in it what the node said, which may be newer.
+#[unsafe(no_mangle)]
+pub extern "C" fn handle(now: f64) -> usize {
+    answered(|engine, said| {
+        let input = postcard::from_bytes(said).unwrap_or_else(|_| Input::Note {
+            event: Event::Error,
+            reason: Some(Reason::Malformed),
+            about: "input".into(),
+            bytes: said.len() as u64,
+        });
         engine.handle_input(timestamp(now), input);
         written(&iter::from_fn(|| engine.poll_output()).collect::<Vec<Output>>())
     })
 }
 
-/// The flight recorder, as a list of `Note`s.
-#[wasm_bindgen]
-pub fn notes() -> Vec<u8> {
-    of_engine(|engine| written(&engine.notes().collect::<Vec<_>>()))
+/// Answers with the flight recorder, as a list of `Note`s.
+#[unsafe(no_mangle)]
+pub extern "C" fn notes() -> usize {
+    answered(|engine, _| written(&engine.notes().collect::<Vec<_>>()))
 }
 
 /// When a `tick` is wanted, in the clock of `now`; infinity when none is.
-#[wasm_bindgen]
-pub fn timeout() -> f64 {
-    of_engine(|engine| engine.poll_timeout().map_or(f64::INFINITY, |at| at.as_micros() as f64 / 1000.0))
+#[unsafe(no_mangle)]
+pub extern "C" fn timeout() -> f64 {
+    PAGE.with_borrow(|page| {
+        let at = page.engine.as_ref().and_then(Engine::poll_timeout);
+        at.map_or(f64::INFINITY, |at| at.as_micros() as f64 / 1000.0)
+    })
 }
 
-/// What the page's engine says; nothing before there is one.
-fn of_engine<T: Default>(ask: impl FnOnce(&mut Engine) -> T) -> T {
-    ENGINE.with_borrow_mut(|engine| engine.as_mut().map(ask).unwrap_or_default())
+/// Answers with what the engine says to what was said; returns the answer's length.
+fn answered(ask: impl FnOnce(&mut Engine, &[u8]) -> Vec<u8>) -> usize {
+    PAGE.with_borrow_mut(|Page { engine, said, answer }| {
+        *answer = engine.as_mut().map(|engine| ask(engine, said)).unwrap_or_default();
+        answer.len()
+    })
 }
 
 /// A value as bytes. Nothing that the engine has fails to be written.

@@ -150,13 +150,15 @@ impl Simulation {
             let peer = *peer;
             let Some(part) = self.part(key) else { return };
             part.peer = Some(peer);
-            part.connected = true;
             self.peers.insert(peer, key);
         }
         if let ToPeer::Manifest(delta) = &message
             && let Some(visitor) = self.visitors.get_mut(key.visitor)
         {
             visitor.client.epoch = Some(delta.version.epoch);
+            if let Some(part) = &mut visitor.client.page_part {
+                part.connected |= !delta.more;
+            }
             visitor.mesh.down.carry(now, wire_bytes(delta));
         }
         if self.part(key).is_some() {

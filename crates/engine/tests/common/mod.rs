@@ -99,6 +99,8 @@ pub struct World {
     sequence: u64,
     latency: Duration,
     pub node_up: bool,
+    /// Peers that are there besides, and have nothing to say to anybody.
+    pub others: u32,
     pub seen: Vec<Box<str>>,
     pub differing: Vec<AssetId>,
     pub faults: Vec<(usize, Reason)>,
@@ -116,6 +118,7 @@ pub fn world() -> World {
         sequence: 0,
         latency: Duration::from_millis(10),
         node_up: true,
+        others: 0,
         seen: Vec::new(),
         differing: Vec::new(),
         faults: Vec::new(),
@@ -323,7 +326,7 @@ impl World {
         match message {
             ToNode::Hello { manifest, .. } => {
                 self.visitors[visitor].said_hello = true;
-                let crowd = self.visitors.len() as u32;
+                let crowd = self.visitors.len() as u32 + self.others;
                 let (peer, policy) = (peer_of(visitor), self.policy.clone());
                 self.say(visitor, ToPeer::Welcome { protocol: 1, peer, stun: vec![], policy, crowd });
                 let version = ManifestVersion { epoch: 1, number: self.assets.len() as u32 };
