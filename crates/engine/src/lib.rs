@@ -293,7 +293,10 @@ impl Engine {
 
     fn set_policy(&mut self, now: Timestamp, policy: Policy) {
         self.policy = policy;
-        self.shelf_due.get_or_insert(now);
+        if self.session.synced {
+            // In a new session the worker is told when the manifest has come, too.
+            self.shelf_due.get_or_insert(now);
+        }
         self.stats_due.get_or_insert(now);
         self.let_go(now);
         while let Some(oldest) = self.store.surplus(self.policy.cache_bytes) {
@@ -412,7 +415,7 @@ impl Engine {
             crowd: self.session.crowd,
             connected: self.session.synced,
             admitted: self.catalogue.len() as u32,
-            held: self.store.whole().count() as u32,
+            held: self.store.whole,
             stored: self.store.bytes(),
             uploaded_this_month: self.memory.uploaded,
             release: self.release.clone(),

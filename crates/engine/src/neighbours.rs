@@ -350,7 +350,7 @@ impl Engine {
             }
             (Some(Frame::Have { epoch, assets }), None) => {
                 neighbour.last_used = last_used;
-                self.neighbour_has(now, peer, epoch, &assets);
+                self.neighbour_has(now, peer, epoch, assets);
             }
             (Some(Frame::Lost { epoch, assets }), None) => {
                 neighbour.last_used = last_used;
@@ -372,20 +372,21 @@ impl Engine {
         }
     }
 
-    fn neighbour_has(&mut self, now: Timestamp, peer: PeerId, epoch: u32, assets: &AssetSet) {
+    fn neighbour_has(&mut self, now: Timestamp, peer: PeerId, epoch: u32, assets: AssetSet) {
         let Some(neighbour) = self.neighbours.all.get_mut(&peer) else { return };
-        if neighbour.epoch != epoch {
-            neighbour.epoch = epoch;
-            neighbour.holds = AssetSet::new();
-        }
-        neighbour.holds.extend(assets.iter());
         if neighbour.partial.len() + neighbour.refused_until.len() > 0 {
             for entry in assets.iter().filter_map(|id| self.catalogue.get(id)) {
                 neighbour.partial.remove(&entry.asset.hash);
                 neighbour.refused_until.remove(&entry.asset.hash);
             }
         }
-        self.replication.look_again_for(assets);
+        self.replication.look_again_for(&assets);
+        if neighbour.epoch == epoch && !neighbour.holds.is_empty() {
+            neighbour.holds.extend(assets.iter());
+        } else {
+            neighbour.epoch = epoch;
+            neighbour.holds = assets;
+        }
         self.drive_all(now);
     }
 

@@ -114,7 +114,7 @@ impl Engine {
             },
             rescue_patience_ms: self.policy.rescue_patience_ms,
             supernode_ms: self.supernode_patience_ms(),
-            assets: ShelfAssets { catalogue, held: Set::of_sorted(self.store.whole().collect()) },
+            assets: ShelfAssets { catalogue, held: Set::of_sorted(self.store.all_whole().collect()) },
         }));
         self.persist_due.get_or_insert(now + crate::memory::PERSIST_AFTER);
     }

@@ -42,7 +42,6 @@ impl Held {
     fn resize(&mut self, size: Option<u64>) -> u64 {
         let before = self.bytes();
         self.size = size;
-        self.judge();
         before - self.bytes()
     }
 
@@ -50,8 +49,11 @@ impl Held {
         self.segments.iter().map(|segment| segment_bytes(self.size, segment)).sum()
     }
 
-    fn judge(&mut self) {
+    /// Finds out whether all is there, and counts it among what is held whole.
+    fn judge(&mut self, whole: &mut u32) {
+        let was = self.whole;
         self.whole = self.size.is_some_and(|size| self.segments.count() == segment_count(size));
+        *whole = *whole - u32::from(was) + u32::from(self.whole);
     }
 }
 
@@ -59,6 +61,8 @@ impl Held {
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     held: Map<Digest, Held>,
+    /// How many contents are held whole.
+    pub(crate) whole: u32,
     /// Segments on their way into the storage.
     storing: Set<(Digest, u32)>,
     bytes: u64,
@@ -93,6 +97,7 @@ impl Store {
             let Some(held) = self.held.get_mut(&hash) else { continue };
             held.used_ms = used_ms;
             self.bytes -= held.resize(size);
+            held.judge(&mut self.whole);
             if unused {
                 self.unused.insert(hash, size.unwrap_or_default());
             }
@@ -113,7 +118,7 @@ impl Store {
     }
 
     /// The contents that are held whole, in order.
-    pub(crate) fn whole(&self) -> impl Iterator<Item = Digest> + '_ {
+    pub(crate) fn all_whole(&self) -> impl Iterator<Item = Digest> + '_ {
         self.held.iter().filter(|(_, held)| held.whole).map(|(hash, _)| *hash)
     }
 
@@ -142,7 +147,7 @@ impl Store {
         let held = self.held.get_or_insert_with(hash, new);
         if !held.segments.contains(segment) {
             held.segments.insert(segment);
-            held.judge();
+            held.judge(&mut self.whole);
             self.bytes += segment_bytes(held.size, segment);
             self.changed.push(hash);
         }
@@ -153,6 +158,7 @@ impl Store {
         for (hash, held) in self.held.iter_mut().filter(|(_, held)| held.size.is_none()) {
             if let Some(entry) = catalogue.by_hash(*hash) {
                 self.bytes -= held.resize(Some(entry.asset.size));
+                held.judge(&mut self.whole);
             }
         }
     }
@@ -168,7 +174,7 @@ impl Store {
             return;
         };
         held.segments.remove(segment);
-        held.whole = false;
+        held.judge(&mut self.whole);
         self.bytes -= segment_bytes(held.size, segment);
         self.changed.push(hash);
         if held.segments.count() == 0 {
@@ -224,6 +230,6 @@ mod tests {
         assert_eq!(store.bytes(), SEGMENT_BYTES);
         store.recall(vec![Use { hash: A, size: Some(10), used_ms: 1, unused: false }]);
         assert_eq!(store.bytes(), 10);
-        assert!(store.whole().eq([A]) && !store.wants(A, 10, 1 << 20)(0));
+        assert!(store.all_whole().eq([A]) && store.whole == 1 && !store.wants(A, 10, 1 << 20)(0));
     }
 }
