@@ -139,7 +139,10 @@ impl Summary {
                 .flat_map(|view| view.told.errors.iter().map(|error| (error, alike(error, &view.told.url))))
         };
         let usual: BTreeSet<String> = errors_of(Arm::Holdout).map(|(_, alike)| alike).collect();
-        let unusual = errors_of(Arm::Mesh).filter(|(_, alike)| !usual.contains(alike));
+        // What the site itself lacks is no error of the mesh, whichever page happened to ask for it.
+        let is_the_sites = |error: &str| visited.failed.iter().any(|url| error.contains(url));
+        let unusual =
+            errors_of(Arm::Mesh).filter(|(error, alike)| !usual.contains(alike) && !is_the_sites(error));
         let errors: Vec<&String> = unusual.map(|(error, _)| error).collect();
         Self {
             holdout: both.holdout,
@@ -249,6 +252,8 @@ pub(crate) mod tests {
     fn what_only_the_mesh_has_is_an_error() {
         let mut visited = visited();
         visited.views[2].told.errors.push("broken".into());
+        visited.views[2].told.errors.push("not found (http://o/missing.js)".into());
+        visited.failed.insert("http://o/missing.js".into());
         visited.views[3].told.bodies[0].sha256 = "wrong".into();
         let truths = [("http://o/a.png".to_owned(), "right".to_owned())].into();
         let summary = Summary::of(&visited, &truths, None);

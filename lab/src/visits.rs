@@ -63,7 +63,12 @@ pub(crate) struct Visited {
     pub(crate) failures: Vec<String>,
     /// Bytes that the node fetched.
     pub(crate) node_bytes: u64,
+    /// URLs for which the origin had no answer but an error.
+    pub(crate) failed: BTreeSet<String>,
 }
+
+/// The lowest status that says that a request has failed.
+const FAILURE: u16 = 400;
 
 /// What visits need.
 pub(crate) struct Tour<'a> {
@@ -150,6 +155,8 @@ impl Tour<'_> {
             .filter(|request| request.from == self.node_address)
             .map(|request| request.bytes)
             .sum();
+        let failed = requests.iter().filter(|request| request.status >= FAILURE);
+        visited.failed = failed.map(|request| format!("{}{}", self.url, request.path)).collect();
         attribute(&mut visited.views, &requests);
         Ok(visited)
     }
