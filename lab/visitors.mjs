@@ -279,9 +279,9 @@ async function bodiesOf(page, responses) {
   for (let count = 0; count < Math.min(BODIES_OF_A_PAGE, assets.length); count += 1) chosen.add(assets[turn++ % assets.length]);
   const bodies = [];
   for (const { requestId, response } of chosen) {
-    // A body that the browser no longer has cannot be compared.
+    // A body that the browser no longer has cannot be compared; of a picture that it could not decode it keeps nothing.
     const found = await page.send("Network.getResponseBody", { requestId }).catch(() => undefined);
-    if (!found) continue;
+    if (!found?.body) continue;
     const body = Buffer.from(found.body, found.base64Encoded ? "base64" : "utf8");
     bodies.push({ url: response.url, sha256: createHash("sha256").update(body).digest("hex") });
   }

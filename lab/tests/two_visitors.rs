@@ -15,6 +15,9 @@ const SCENARIO: &str = "
     return_share = 0.0
 ";
 
+/// A PNG of one pixel. Of one that cannot be decoded the browser would have nothing to compare.
+const PICTURE: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89\x00\x00\x00\x0bIDATx\x9cc\xf8\x0f\x04\x00\x09\xfb\x03\xfd\xfb^k+\x00\x00\x00\x00IEND\xaeB`\x82";
+
 fn named(variable: &str, or: impl FnOnce() -> PathBuf) -> PathBuf {
     std::env::var_os(variable).map_or_else(or, PathBuf::from)
 }
@@ -34,8 +37,10 @@ fn write_site(folder: &Path) -> std::io::Result<()> {
     };
     std::fs::write(folder.join("index.html"), page("/two.html"))?;
     std::fs::write(folder.join("two.html"), page("/"))?;
-    // A picture that cannot be decoded is loaded all the same.
-    std::fs::write(folder.join("a.png"), vec![7; 200_000])
+    // What follows a picture's end is loaded and not looked at.
+    let mut picture = PICTURE.to_vec();
+    picture.resize(200_000, 7);
+    std::fs::write(folder.join("a.png"), picture)
 }
 
 #[test]
