@@ -39,9 +39,10 @@ pub(crate) struct Use {
 
 impl Held {
     /// Counts by another size; returns by how many bytes that is less.
-    fn resize(&mut self, size: Option<u64>) -> u64 {
+    fn resize(&mut self, size: Option<u64>, whole: &mut u32) -> u64 {
         let before = self.bytes();
         self.size = size;
+        self.judge(whole);
         before - self.bytes()
     }
 
@@ -96,8 +97,7 @@ impl Store {
         for Use { hash, size, used_ms, unused } in kept {
             let Some(held) = self.held.get_mut(&hash) else { continue };
             held.used_ms = used_ms;
-            self.bytes -= held.resize(size);
-            held.judge(&mut self.whole);
+            self.bytes -= held.resize(size, &mut self.whole);
             if unused {
                 self.unused.insert(hash, size.unwrap_or_default());
             }
@@ -157,8 +157,7 @@ impl Store {
     pub(crate) fn set_sizes(&mut self, catalogue: &Catalogue) {
         for (hash, held) in self.held.iter_mut().filter(|(_, held)| held.size.is_none()) {
             if let Some(entry) = catalogue.by_hash(*hash) {
-                self.bytes -= held.resize(Some(entry.asset.size));
-                held.judge(&mut self.whole);
+                self.bytes -= held.resize(Some(entry.asset.size), &mut self.whole);
             }
         }
     }
