@@ -200,6 +200,11 @@ impl Engine {
         self.neighbours.all.iter().filter(|(_, neighbour)| able(neighbour)).map(|(peer, _)| *peer).collect()
     }
 
+    /// Whether any of these neighbours holds something of a content.
+    pub(crate) fn is_held_by_any(&self, peers: &[PeerId], hash: Digest) -> bool {
+        peers.iter().filter_map(|peer| self.neighbours.all.get(peer)).any(self.holds(hash))
+    }
+
     /// Whether a connection is being made to somebody who holds a content.
     pub(crate) fn holder_is_coming(&self, hash: Digest) -> bool {
         let holds = self.holds(hash);
@@ -216,11 +221,13 @@ impl Engine {
         .map(|(peer, _)| peer)
     }
 
-    /// How long `bytes` would take from `holders` together.
+    /// How long `bytes` would take from `holders` together, each of which gives what it can.
     pub(crate) fn predict_mesh(&self, holders: &[PeerId], bytes: u64) -> Duration {
-        let all: Vec<&Neighbour> = holders.iter().filter_map(|peer| self.neighbours.all.get(peer)).collect();
-        let share = bytes / (all.len().max(1) as u64);
-        all.iter().map(|neighbour| neighbour.complete(share)).max().unwrap_or(Duration::MAX)
+        let all = holders.iter().filter_map(|peer| self.neighbours.all.get(peer));
+        let (round_trip, rate) = all.fold((0, 0), |(round_trip, rate): (u64, u64), neighbour| {
+            (round_trip.max(neighbour.round_trip()), rate + neighbour.rate())
+        });
+        Duration::from_micros(round_trip + bytes.saturating_mul(1_000_000) / rate.max(1))
     }
 
     /// Asks a neighbour for pieces `first..first + count`, which it is already counted to owe.

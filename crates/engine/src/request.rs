@@ -8,7 +8,7 @@ use edgeweave_protocol::limits::PIECE_BYTES;
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::policy::Prefer;
 use edgeweave_protocol::report::Event;
-use edgeweave_protocol::{Digest, Reason, Timestamp};
+use edgeweave_protocol::{Digest, PeerId, Reason, Timestamp};
 
 use crate::Engine;
 use crate::download::{Piece, Source};
@@ -155,7 +155,17 @@ impl Engine {
         let Some(origin) = self.without_peers(bytes).filter(|_| !held && !holders.is_empty()) else {
             return false;
         };
-        self.predict_mesh(&holders, bytes) > origin + self.patience()
+        // They come to this request after all that they were asked for before it.
+        self.predict_mesh(&holders, self.awaited_from(&holders) + bytes) > origin + self.patience()
+    }
+
+    /// What requests wait for that these neighbours hold, as far ahead as pages read, in bytes.
+    fn awaited_from(&self, holders: &[PeerId]) -> u64 {
+        let bodies = self.requests.values().filter_map(|request| request.body.as_ref());
+        let awaited = bodies.filter(|body| {
+            self.store.segments(body.hash).is_none() && self.is_held_by_any(holders, body.hash)
+        });
+        awaited.map(|body| (body.end - body.next).min(UNREAD_MOST.saturating_sub(body.unread))).sum()
     }
 
     /// By how much the mesh may be later than the origin.
