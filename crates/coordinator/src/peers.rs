@@ -40,9 +40,9 @@ impl Coordinator {
 
     fn leave(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(id) else { return };
-        for asset in session.member().iter().flat_map(|member| member.holdings.iter()) {
-            self.directory.remove(asset, id);
-            self.keepers.remove(asset, id);
+        if let Some(member) = session.member() {
+            let directory = if member.shares { &mut self.directory } else { &mut self.keepers };
+            member.holdings.iter().for_each(|asset| directory.remove(asset, id));
         }
         self.say_gone(&session);
     }

@@ -117,15 +117,17 @@ impl Engine {
 
     /// A new day has a new visitor number, and a new month a new upload cap.
     pub(crate) fn turn_the_page(&mut self, now: Timestamp) {
-        let (day, month) = (self.clock.day(now), self.clock.month(now));
-        if self.memory.visitor_day != day {
-            self.memory.visitor_day = day;
-            self.memory.visitor = self.rng.u32(..);
-            // Who comes again today stays in the same arm, however short this visit is.
-            self.persist_due = Some(now);
-            // One that was found slow is tried again.
-            self.supernode = Origin::default();
+        let day = self.clock.day(now);
+        if self.memory.visitor_day == day {
+            return;
         }
+        self.memory.visitor_day = day;
+        self.memory.visitor = self.rng.u32(..);
+        // Who comes again today stays in the same arm, however short this visit is.
+        self.persist_due = Some(now);
+        // One that was found slow is tried again.
+        self.supernode = Origin::default();
+        let month = self.clock.month(now);
         if self.memory.month != month {
             self.memory.month = month;
             self.memory.uploaded = 0;
