@@ -72,6 +72,26 @@ test("a visitor who is alone gets from the supernode what is admitted", { timeou
   expect(asked()).toEqual([]);
 });
 
+test(
+  "a visitor who comes again uses what is held, as soon as the node says that it may",
+  { timeout: 3 * PATIENCE_MS },
+  async () => {
+    await known();
+    const visitor = await visit();
+    failPictures();
+    await expectFromSupernode(visitor);
+
+    // The worker that starts next has no session, and nobody else has the pictures.
+    await rm(site.node.supernode, { recursive: true });
+    await visitor.go("about:blank");
+    await visitor.stopWorker();
+    await visitor.go(`${site.origin.url}/next.html`);
+    await visitor.until("using what it holds", (stats) => stats.requests.cache === PICTURES.length);
+    await expectComplete(site, visitor, PICTURES);
+    expect(asked()).toEqual([]);
+  },
+);
+
 /** How a browser keeps out of the mesh. */
 const APART: [string, string][] = [
   ["saves data", 'Object.defineProperty(NetworkInformation.prototype, "saveData", { get: () => true })'],

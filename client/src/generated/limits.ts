@@ -14,6 +14,7 @@ export const MAX_FIND_ASSETS = 256;
 export const MAX_SEEN_URLS = 128;
 export const MAX_PAGE_ASSETS = 256;
 export const MAX_LIKELY_ASSETS = 128;
+export const MAX_TOGETHER = 16;
 export const MAX_FRAME_HEADER_BYTES = 4096;
 export const MAX_ASK_PIECES = 64;
 export const MAX_OPEN_ASKS = 64;

@@ -1,3 +1,4 @@
+import { isStillAdmitted } from "./admitted";
 import type { Body } from "./body";
 import type { Concern } from "./concerns";
 import { confirmed, type Link, leader, leaderWithin, tell } from "./link";
@@ -5,7 +6,7 @@ import { type Asking, fromMesh } from "./mesh";
 import { failed, origin as originOf } from "./origin";
 import { carryOn } from "./rest";
 import { fromCache, type Known } from "./shelf";
-import { fromSupernode } from "./supernode";
+import { fromSupernode, originAnswered } from "./supernode";
 import { MESH_WHOLE_MOST, ORIGIN_WHOLE_MOST, whole } from "./whole";
 
 /** Where speed is preferred, a tab must have taken the request within so long, in milliseconds. */
@@ -18,15 +19,18 @@ export async function answer(request: Request, concern: Concern, known: Known): 
   const origin = originOf(request, concern.url);
   const carry = (body: Body) => void carryOn(request, concern.url, body, shelf.rescue_patience_ms).catch(body.fail);
 
-  let held = confirmed() ? await heldCopy(concern) : undefined;
+  // Without a session the node is asked whether what is held may be used, while a leader is looked for.
+  const sure = confirmed() || isStillAdmitted(concern, known);
+  let held = sure === true ? await heldCopy(concern) : undefined;
   if (held) return held;
   const patience = shelf.patience_ms;
   const link = await (patience > 0 ? leaderWithin(patience) : leader());
+  // The leader may have brought the session's word with it.
+  held = confirmed() || (await sure) ? await heldCopy(concern) : undefined;
+  if (held) return held;
   if (link) {
-    // The leader has brought the session's word with it.
-    held = confirmed() ? await heldCopy(concern) : undefined;
     const asking = { ...concern, origin, signal, carryOn: carry };
-    const response = held ?? (await askMesh(link, { ...asking, rescue: false, patience: patience || TAKEN_MS }));
+    const response = await askMesh(link, { ...asking, rescue: false, patience: patience || TAKEN_MS });
     if (response) return response;
   } else tell({ note: { event: "fallback", reason: "no_engine", about: concern.url, bytes: 0 } });
 
@@ -35,6 +39,7 @@ export async function answer(request: Request, concern: Concern, known: Known): 
   if (near) return near;
 
   const response = await origin.answer();
+  originAnswered(concern.url, !failed(response) && !signal.aborted);
   const answered =
     failed(response) || response.bodyUsed ? undefined : await whole(response, request, ORIGIN_WHOLE_MOST);
   return answered ?? (await rescued()) ?? (response.bodyUsed ? Response.error() : response);

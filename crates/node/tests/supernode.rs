@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use common::{Served, node_with};
 use edgeweave_node::config::{Draft, SupernodeDraft};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// Bytes of a picture: several pieces, and more than the disk is read at once.
@@ -116,6 +118,53 @@ async fn an_admitted_content_is_given_as_the_origin_sent_it() {
     assert_eq!(site.figure("edgeweave_supernode_bytes").await, PICTURE as f64);
     assert_eq!(site.figure("edgeweave_supernode_served_bytes_total").await, PICTURE as f64);
     assert_eq!(site.figure("edgeweave_supernode_requests_total{outcome=\"served\"}").await, 2.0);
+}
+
+#[tokio::test]
+async fn several_contents_come_in_one_answer_and_what_is_not_given_is_marked() {
+    let folder = TempDir::new().unwrap();
+    let site = node_at(folder.path()).await;
+    let first = admit_and_keep(&site, "/a.png", folder.path()).await;
+    let second = admit_and_keep(&site, "/b.png", folder.path()).await;
+
+    let answer = ask(&site, &format!("{first},{UNKNOWN},{second}")).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["content-length"], (3 + 2 * PICTURE).to_string());
+    let expected = [vec![1, 0, 1], picture("/a.png"), picture("/b.png")].concat();
+    assert_eq!(answer.bytes().await.unwrap(), expected);
+
+    let nothing = ask(&site, &format!("{UNKNOWN},{UNKNOWN}")).await;
+    assert_eq!(nothing.bytes().await.unwrap(), vec![0, 0]);
+    let many = [UNKNOWN; 17].join(",");
+    // In front of a site that is a path of the site's.
+    assert_eq!(ask(&site, &many).await.bytes().await.unwrap(), picture(&format!("/asset/{many}")));
+}
+
+#[tokio::test]
+async fn a_worker_hears_what_is_admitted_until_it_is_purged() {
+    let folder = TempDir::new().unwrap();
+    let site = node_at(folder.path()).await;
+    let names = async |query: &str| {
+        let answer = site.get(&format!("/mesh/admitted{query}")).send().await.unwrap();
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        answer.text().await.unwrap()
+    };
+    assert_eq!(names("").await, "");
+    let [first, second] = [admit(&site, "/a.png").await, admit(&site, "/b.png").await];
+    let name = |path: &str, hash: &str| {
+        let digest = Sha256::digest(format!("{}{path}\n{hash}", site.base));
+        edgeweave_protocol::Digest(digest.into()).to_string()[..8].to_owned()
+    };
+    let both = [name("/a.png", &first), name("/b.png", &second)];
+    assert_eq!(
+        names("?site=default").await.lines().collect::<BTreeSet<_>>(),
+        both.each_ref().map(|name| &**name).into()
+    );
+    purge(&site, &format!("{}/a.png", site.base)).await;
+    assert_eq!(names("").await, both[1]);
+    let unknown = site.get("/mesh/admitted?site=another").send().await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -44,6 +44,9 @@ pub const MAX_PAGE_ASSETS: usize = 256;
 /// The most assets in one `likely`.
 pub const MAX_LIKELY_ASSETS: usize = 128;
 
+/// The most contents that a supernode gives in one answer.
+pub const MAX_TOGETHER: usize = 16;
+
 /// The longest frame header between peers, in bytes; what follows it is a piece's payload.
 pub const MAX_FRAME_HEADER_BYTES: usize = 4096;
 

@@ -46,8 +46,8 @@ impl Browser {
             down: Lane::new(access.down),
             up: Lane::new(access.up),
             http_cache,
-            connection: Transport::new(http, ORIGIN_KEEPS, roughness),
-            supernode: Transport::new(http, BROWSER_KEEPS, roughness),
+            connection: Transport::new(http, ORIGIN_KEEPS, false, roughness),
+            supernode: Transport::new(http, BROWSER_KEEPS, true, roughness),
             load: Load::default(),
         }
     }
@@ -143,9 +143,9 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    fn new(http: Http, keep_alive: Duration, roughness: Roughness) -> Self {
+    fn new(http: Http, keep_alive: Duration, together: bool, roughness: Roughness) -> Self {
         match http {
-            Http::H1 => Self::H1(Pool::new(keep_alive, roughness)),
+            Http::H1 => Self::H1(Pool::new(keep_alive, together, roughness)),
             Http::H2 => Self::H2(Connection::new(keep_alive)),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::limits::MAX_TOGETHER;
 
 use crate::browser::{HEAD_BYTES, Pumped, QUEUE, RequestKey};
 use crate::link::{Lane, Losses, Roughness, SlowStart, transmission};
@@ -42,6 +43,8 @@ pub(crate) struct Ask {
 #[derive(Debug)]
 pub(crate) struct Pool {
     keep_alive: Duration,
+    /// Whether those who wait for a line may be asked for together.
+    together: bool,
     roughness: Roughness,
     losses: Losses,
     lines: Vec<Line>,
@@ -60,6 +63,10 @@ struct Line {
     free_at: Timestamp,
     window: SlowStart,
     answer: Option<Answer>,
+    /// What was asked for together with it, and follows it.
+    behind: VecDeque<Ask>,
+    /// Whether it has had a request: the first comes alone, because it is there before the others are.
+    used: bool,
 }
 
 /// What a line carries.
@@ -87,9 +94,10 @@ impl Line {
 }
 
 impl Pool {
-    pub(crate) fn new(keep_alive: Duration, roughness: Roughness) -> Self {
+    pub(crate) fn new(keep_alive: Duration, together: bool, roughness: Roughness) -> Self {
         Self {
             keep_alive,
+            together,
             roughness,
             losses: Losses::default(),
             lines: Vec::new(),
@@ -108,7 +116,13 @@ impl Pool {
     pub(crate) fn open(&mut self, now: Timestamp, round_trip: Duration) {
         if !self.is_open(now) {
             let free_at = now + round_trip * SETUP_ROUND_TRIPS;
-            self.lines.push(Line { free_at, window: SlowStart::default(), answer: None });
+            self.lines.push(Line {
+                free_at,
+                window: SlowStart::default(),
+                answer: None,
+                behind: VecDeque::new(),
+                used: false,
+            });
         }
     }
 
@@ -148,9 +162,12 @@ impl Pool {
         if self.sender_free_at > now {
             return None;
         }
-        let due = self.lines.iter_mut().filter_map(|line| Some((line.answer.as_mut()?, &mut line.window)));
-        let due = due.filter(|(answer, _)| answer.left > 0 && answer.next_at <= now);
-        let (answer, window) = due.min_by_key(|(answer, _)| answer.next_at)?;
+        let due = self
+            .lines
+            .iter_mut()
+            .filter_map(|line| Some((line.answer.as_mut()?, &mut line.window, &mut line.behind)));
+        let due = due.filter(|(answer, ..)| answer.left > 0 && answer.next_at <= now);
+        let (answer, window, behind) = due.min_by_key(|(answer, ..)| answer.next_at)?;
         // The queue before the access is short.
         let backlog = down.free_at().since(now);
         if backlog > QUEUE {
@@ -179,7 +196,12 @@ impl Pool {
             return None;
         }
         answer.next_at = answer.here_at + self.roughness.jitter;
-        Some((answer.ask.request, answer.next_at))
+        let complete = (answer.ask.request, answer.next_at);
+        if let Some(ask) = behind.pop_front() {
+            let next_at = self.sender_free_at;
+            *answer = Answer { ask, left: ask.bytes, next_at, here_at: answer.here_at };
+        }
+        Some(complete)
     }
 
     /// Gives lines to those who wait, and opens more where there are too few.
@@ -191,6 +213,8 @@ impl Pool {
         }
         self.lines.retain(|line| line.answer.is_some() || now < line.free_at + self.keep_alive);
         while self.may_begin(now) {
+            let free = self.lines.iter().filter(|line| line.is_free(now)).count().max(1);
+            let share = self.waiting.len().div_ceil(free).min(MAX_TOGETHER);
             // The one that was used last: its window is the largest.
             let free = self.lines.iter_mut().filter(|line| line.is_free(now)).max_by_key(|line| line.free_at);
             let Some(line) = free else { break };
@@ -198,12 +222,22 @@ impl Pool {
             let next_at = now + round_trip / 2 + ask.think;
             line.window.resume(now);
             line.answer = Some(Answer { ask, left: ask.bytes + HEAD_BYTES, next_at, here_at: next_at });
+            if self.together && std::mem::replace(&mut line.used, true) {
+                let others = self.waiting.len().min(share - 1);
+                line.behind = self.waiting.drain(..others).collect();
+            }
         }
         let being_set_up = self.lines.iter().filter(|line| line.is_being_set_up(now)).count();
         let wanted = self.waiting.len().saturating_sub(being_set_up).min(LINES_MOST - self.lines.len());
         for _ in 0..if self.may_begin(now) { wanted } else { 0 } {
             let free_at = now + round_trip * SETUP_ROUND_TRIPS;
-            self.lines.push(Line { free_at, window: SlowStart::default(), answer: None });
+            self.lines.push(Line {
+                free_at,
+                window: SlowStart::default(),
+                answer: None,
+                behind: VecDeque::new(),
+                used: false,
+            });
         }
     }
 
@@ -238,8 +272,11 @@ impl Pool {
     /// An answer is not needed any more: without HTTP/2 that ends its connection.
     pub(crate) fn cancel(&mut self, request: RequestKey) {
         self.waiting.retain(|ask| ask.request != request);
-        self.lines.retain(|line| {
-            line.answer.is_none_or(|answer| answer.left == 0 || answer.ask.request != request)
+        self.lines.retain_mut(|line| {
+            line.behind.retain(|ask| ask.request != request);
+            // What was asked for together comes all the same.
+            let goes_on = |answer: Answer| answer.left == 0 || answer.ask.request != request;
+            !line.behind.is_empty() || line.answer.is_none_or(goes_on)
         });
     }
 
@@ -269,7 +306,7 @@ mod tests {
 
     fn browser(down: u64, rate: u64) -> Browser {
         Browser {
-            pool: Pool::new(KEEP, Roughness::default()),
+            pool: Pool::new(KEEP, false, Roughness::default()),
             down: Lane::new(down),
             rate,
             next: None,
@@ -387,5 +424,19 @@ mod tests {
         browser.ask(500, 3, 1_000, Urgency::Soon);
         browser.pool.abandon();
         assert!(browser.run().len() == 2 && !browser.pool.is_open(Timestamp::from_millis(510)));
+    }
+
+    #[test]
+    fn what_waits_for_a_line_comes_together() {
+        let ends = |together| {
+            let mut browser = browser(NO_LIMIT, NO_LIMIT);
+            browser.pool.together = together;
+            (0..60).for_each(|place| browser.ask(0, place, 1_000, Urgency::Soon));
+            let done = browser.run().to_vec();
+            assert_eq!(done.len(), 60);
+            done.into_iter().map(|(_, at)| at).max()
+        };
+        // The lines are set up, and then each has its ten requests after each other, or one, and the others with it.
+        assert_eq!((ends(false), ends(true)), (Some(1_100), Some(300)));
     }
 }

@@ -130,6 +130,14 @@ impl Simulation {
         true
     }
 
+    /// Whether the supernode that is nearest to a network knows a content to be the origin's now.
+    pub(crate) fn supernode_is_sure_of(&self, network: usize, hash: Digest) -> bool {
+        let wanted = Content::of(hash);
+        let near = self.supernodes.nearest(network).map(|(near, _)| &self.supernodes.held[near]);
+        near.and_then(|held| held.get(&wanted.asset))
+            .is_some_and(|(version, until)| *version == wanted.version && self.now() < *until)
+    }
+
     /// Whether a supernode holds a content, and it is admitted; where it is not sure, it asks the origin meanwhile.
     fn supernode_has(&mut self, near: usize, hash: Digest) -> bool {
         let now = self.now();

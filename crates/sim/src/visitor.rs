@@ -49,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) worker_until: Timestamp,
     /// Until when purges are known to arrive, unless there is a session.
     pub(crate) confirmed_until: Timestamp,
+    /// What the node says of what is admitted, where the worker asked.
+    pub(crate) word: Option<Word>,
     /// Requests that wait for an engine to take them.
     pub(crate) waiting: Vec<RequestKey>,
     /// What the browser fetched by its own means and no engine has heard of.
@@ -62,6 +64,15 @@ pub(crate) struct Client {
     /// Whether an engine is about to start.
     pub(crate) starting: bool,
     pub(crate) page_part: Option<Box<PagePart>>,
+}
+
+/// The node's word of what is admitted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    /// When it is here, or no longer waited for.
+    pub(crate) known_at: Timestamp,
+    /// Whether it comes in time.
+    pub(crate) comes: bool,
 }
 
 /// What outlives a page, and a visit.

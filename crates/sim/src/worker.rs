@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use edgeweave_engine::Input;
 use edgeweave_engine::io::{FetchedResource, ShelfAsset};
-use edgeweave_protocol::Timestamp;
+use edgeweave_protocol::{Digest, Timestamp};
 
 use crate::browser::RequestKey;
 use crate::event::{Arm, EngineKey, Event};
 use crate::faults::wall_clock;
 use crate::simulation::Simulation;
 use crate::slab::Key;
+use crate::visitor::Word;
 
 /// A worker that has nothing to do is stopped after so long, as Chromium does.
 const WORKER_IDLE: Duration = Duration::from_secs(30);
@@ -69,11 +70,18 @@ impl Simulation {
         let size = u64::from(self.site.assets[asset as usize].bytes);
         let connected = visitor.client.page_part.as_ref().is_some_and(|part| part.connected);
         let confirmed = connected || now < visitor.client.confirmed_until;
-        match shelf.assets.get(self.origin.url(asset)) {
+        let shelved = shelf.assets.get(self.origin.url(asset));
+        let held = shelved.as_ref().is_some_and(|shelved| {
+            let fresh = shelved.held && unix_ms < shelved.fresh_until_ms;
+            fresh && visitor.client.kept.holds(shelved.hash, size)
+        });
+        let has_engine = visitor.client.page_part.is_some();
+        if held && !confirmed && self.waits_for_word(key, request) {
+            return;
+        }
+        match shelved {
             None => self.ask_browser(key, Arm::Mesh, request),
-            Some(ShelfAsset { hash, fresh_until_ms, held: true, .. })
-                if confirmed && unix_ms < fresh_until_ms && visitor.client.kept.holds(hash, size) =>
-            {
+            Some(ShelfAsset { hash, .. }) if held && (confirmed || self.is_still_admitted(key, hash)) => {
                 self.laws.served(now, &self.site, asset, hash);
                 self.figures.served_from_cache(size);
                 let at = now + SECONDARY_CACHE.mul_f64(slowness);
@@ -81,8 +89,9 @@ impl Simulation {
                 let url = self.origin.url(asset).into();
                 self.tell_or_keep(key, Input::CacheServed { url, bytes: size });
             }
-            Some(_) if visitor.client.page_part.is_some() => self.ask_engine(key, request, asset),
+            Some(_) if has_engine => self.ask_engine(key, request, asset),
             Some(_) if shelf.patience_ms > 0 => {
+                let Some(visitor) = self.visitors.get_mut(key) else { return };
                 // It waits for an engine, but not for long.
                 if visitor.client.waiting.contains(&request) {
                     visitor.client.waiting.retain(|waiting| *waiting != request);
@@ -95,6 +104,44 @@ impl Simulation {
             }
             Some(_) => self.ask_without_peers(key, request),
         }
+    }
+
+    /// What is held may have been purged since the last session: the worker asks the node what is admitted now, once for
+    /// all requests of a page. Whether this one waits for that.
+    fn waits_for_word(&mut self, key: Key, request: RequestKey) -> bool {
+        let now = self.now();
+        let round_trip = self.round_trip_to_supernode(key);
+        let cold = self.cold_round_trips();
+        let Some((visitor, round_trip)) = self.visitors.get_mut(key).zip(round_trip) else { return false };
+        let known_at = match visitor.client.word {
+            Some(word) if now < word.known_at + CONFIRMED => word.known_at,
+            _ => {
+                let patience = Duration::from_millis(visitor.client.kept.shelf.supernode_ms.into());
+                if patience.is_zero() {
+                    return false;
+                }
+                let open = visitor.mesh.supernode.is_open(now);
+                visitor.mesh.supernode.open(now, round_trip);
+                let takes = round_trip * if open { 1 } else { cold };
+                let comes = takes <= patience;
+                let known_at = now + takes.min(patience);
+                visitor.client.word = Some(Word { known_at, comes });
+                known_at
+            }
+        };
+        if now < known_at {
+            self.queue.plan(known_at, Event::Dispatch { visitor: key, request });
+        }
+        now < known_at
+    }
+
+    /// Whether the node has just said that a content is admitted.
+    fn is_still_admitted(&self, key: Key, hash: Digest) -> bool {
+        let Some(visitor) = self.visitors.get(key) else { return false };
+        let comes = visitor.client.word.is_some_and(|word| {
+            word.comes && word.known_at <= self.now() && self.now() < word.known_at + CONFIRMED
+        });
+        comes && self.supernode_is_sure_of(visitor.person.network, hash)
     }
 
     pub(crate) fn ask_engine(&mut self, key: Key, request: RequestKey, asset: u32) {

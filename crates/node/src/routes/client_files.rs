@@ -1,5 +1,7 @@
 //! The client's files.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -15,6 +17,7 @@ use crate::app::{App, Shared};
 use crate::client::{Client, Peer};
 use crate::release;
 use crate::script::Beginning;
+use crate::site::{Site, Sites};
 use crate::web_origin::WebOrigin;
 
 /// The snippet names the release, so a release reaches everybody after so long.
@@ -31,6 +34,16 @@ const WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allow
 #[derive(Deserialize)]
 pub(super) struct Named {
     site: Option<Box<str>>,
+}
+
+impl Named {
+    /// The site that is meant.
+    pub(super) fn find<'a>(&self, sites: &'a Sites) -> Option<&'a Arc<Site>> {
+        match &self.site {
+            Some(name) => sites.find(name),
+            None => sites.unnamed(),
+        }
+    }
 }
 
 /// `GET /edgeweave.js`
@@ -84,12 +97,8 @@ fn script(
     let headers = request.headers();
     let client: Client =
         app.client_of(request.extensions().get::<Peer>().copied(), headers, request.uri().host());
-    let site = match &named.site {
-        Some(name) => app.sites.find(name),
-        None => app.sites.unnamed(),
-    };
     let beginning = Beginning {
-        site: site.map(|site| site.id.clone()),
+        site: named.find(&app.sites).map(|site| site.id.clone()),
         release: release::RELEASE,
         base: app.base_url(&client),
     };

@@ -1,5 +1,6 @@
 //! What is answered where.
 
+mod admitted;
 mod asset;
 mod client_files;
 mod dashboard;
@@ -43,6 +44,7 @@ fn visitors() -> Router<Shared> {
         // Other methods, and paths that hold no hash, are the site's.
         .route("/asset/{hash}", get(asset::get).fallback(site::answer))
         .route("/mesh", get(join::join))
+        .route("/mesh/admitted", get(admitted::list))
         .route("/report", post(reports::take).options(reports::preflight))
 }
 

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use edgeweave_coordinator::{Coordinator, Counts};
 use edgeweave_protocol::{Digest, SiteId};
+use sha2::{Digest as _, Sha256};
 
 use crate::mesh::Mesh;
 
@@ -13,9 +15,30 @@ use crate::mesh::Mesh;
 pub(crate) struct Admitted(Mutex<Arc<Known>>);
 
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     version: Version,
     hashes: HashSet<Digest>,
+    /// What is admitted, by name, one on each line.
+    pub(crate) names: Bytes,
+}
+
+/// An asset's name is so many characters: the first of the SHA-256 of its URL, a line's end, and its hash. 48 bits are
+/// as good as all, because nobody is hurt by what a site's owner can do to the site. (`client/src/worker/admitted.ts`)
+const NAME_CHARS: usize = 8;
+
+impl Known {
+    fn new(version: Version, assets: &[(Arc<str>, Digest)]) -> Self {
+        let name = |(url, hash): &(Arc<str>, Digest)| {
+            let name = Digest(Sha256::digest(format!("{url}\n{hash}")).into());
+            name.to_string().chars().take(NAME_CHARS).collect::<String>()
+        };
+        let names: Vec<String> = assets.iter().map(name).collect();
+        Self {
+            version,
+            hashes: assets.iter().map(|(_, hash)| *hash).collect(),
+            names: names.join("\n").into(),
+        }
+    }
 }
 
 /// Admissions so far, and assets that are left of them. Between two admissions there are only removals, so whoever has
@@ -25,26 +48,25 @@ type Version = (u64, u32);
 impl Admitted {
     /// Whether the manifest has a content now.
     pub(crate) async fn has(&self, mesh: &Mesh, site: &SiteId, hash: Digest) -> bool {
+        self.now(mesh, site).await.is_some_and(|known| known.hashes.contains(&hash))
+    }
+
+    /// What the manifest has now; nothing when the node is going down.
+    pub(crate) async fn now(&self, mesh: &Mesh, site: &SiteId) -> Option<Arc<Known>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let version = known.version;
         let looked = mesh.look(site, move |coordinator, now| {
             let current = version_of(coordinator);
-            // All hashes are only listed when they have changed: there can be thousands.
-            (current != version).then(|| Known {
-                version: current,
-                hashes: coordinator.assets(now).into_iter().map(|asset| asset.hash).collect(),
+            // All assets are only listed when they have changed: there can be thousands.
+            (current != version).then(|| {
+                let assets = coordinator.assets(now).into_iter().map(|asset| (asset.url, asset.hash));
+                (current, assets.collect::<Vec<_>>())
             })
         });
-        match looked.await {
-            Some(None) => known.hashes.contains(&hash),
-            Some(Some(newer)) => {
-                let is_there = newer.hashes.contains(&hash);
-                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(newer);
-                is_there
-            }
-            // The node is going down.
-            None => false,
-        }
+        let Some((version, assets)) = looked.await? else { return Some(known) };
+        let newer = Arc::new(Known::new(version, &assets));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&newer);
+        Some(newer)
     }
 }
 

@@ -110,6 +110,11 @@ impl Folder {
         self.held.lock().await.contents.peek(&hash).map(|content| content.sites.clone())
     }
 
+    /// The bytes of a content, if it is held.
+    pub(super) async fn size(&self, hash: Digest) -> Option<u64> {
+        self.held.lock().await.contents.peek(&hash).map(|content| content.size)
+    }
+
     /// A content and its length, if it is held; from now on it is the one that was asked for last.
     pub(super) async fn get(&self, hash: Digest) -> Result<Option<(File, u64)>, CannotKeep> {
         let mut held = self.held.lock().await;
@@ -161,9 +166,19 @@ impl Folder {
 
 /// Opens a file that has so many bytes. Whether they are the right ones is for clients to find out, who must anyway.
 async fn open(path: PathBuf, written: u64) -> Result<File, CannotKeep> {
-    let file = File::open(&path).await.map_err(CannotKeep::io("read", &path))?;
-    let found = file.metadata().await.map_err(CannotKeep::io("read", &path))?.len();
-    if found == written { Ok(file) } else { Err(CannotKeep::Changed { path, found, written }) }
+    let at = path.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = fs::File::open(at)?;
+        let found = file.metadata()?.len();
+        Ok((file, found))
+    });
+    let opened = opened.await.map_err(io::Error::other).flatten();
+    let (file, found) = opened.map_err(CannotKeep::io("read", &path))?;
+    if found == written {
+        Ok(File::from_std(file))
+    } else {
+        Err(CannotKeep::Changed { path, found, written })
+    }
 }
 
 /// Locks the folder and looks at its files.

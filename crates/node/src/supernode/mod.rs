@@ -73,13 +73,19 @@ impl Supernode {
         self.folder.is_some()
     }
 
-    /// The content of a hash and its length in bytes, if it is held whole and admitted.
-    pub(crate) async fn get(&self, mesh: &Mesh, hash: Digest) -> Result<(File, u64), NotGiven> {
+    /// The length of a content in bytes, if it is held whole and admitted. Nothing is read for that.
+    pub(crate) async fn find(&self, mesh: &Mesh, hash: Digest) -> Result<u64, NotGiven> {
         let folder = self.folder.as_ref().ok_or(NotGiven::NotHeld)?;
         let sites = folder.sites(hash).await.ok_or(NotGiven::NotHeld)?;
         if !is_admitted(mesh, &sites, hash).await {
             return Err(NotGiven::NotAdmitted);
         }
+        folder.size(hash).await.ok_or(NotGiven::NotHeld)
+    }
+
+    /// A content that was found, and its length in bytes.
+    pub(crate) async fn open(&self, hash: Digest) -> Result<(File, u64), NotGiven> {
+        let folder = self.folder.as_ref().ok_or(NotGiven::NotHeld)?;
         match folder.get(hash).await {
             Ok(held) => held.ok_or(NotGiven::NotHeld),
             Err(error) => {

@@ -1,0 +1,42 @@
+import { digest } from "../shared/digest";
+import type { Concern } from "./concerns";
+import { askNode, site } from "./node";
+import type { Known } from "./shelf";
+import { isLeftAlone } from "./supernode";
+
+/** The node's word is believed for so long, in milliseconds: a purge is missed by no more than this. */
+const WORD_MS = 5_000;
+/** A node that has said nothing, or has no list, is not asked again for so long, in milliseconds. */
+const SILENT_MS = 30_000;
+/** What is admitted is named by so many characters: the first of the SHA-256 of its URL, a line's end, and its hash. */
+const NAME_CHARS = 8;
+
+/** What the node has said is admitted, by name, and until when that is believed. */
+let word: Promise<Set<string> | undefined> | undefined;
+let believedUntil = 0;
+
+/**
+ * Whether the node says that what is held under a URL is admitted now: whoever has no session may have missed a purge.
+ * It is asked once for all that a page needs, and not at all for what is not held.
+ */
+export async function isStillAdmitted({ url }: Concern, { assets, shelf }: Known): Promise<boolean> {
+  const asset = assets.get(url);
+  if (!asset?.held || asset.fresh_until_ms <= Date.now() || shelf.supernode_ms === 0 || isLeftAlone()) return false;
+  if (Date.now() >= believedUntil) {
+    believedUntil = Date.now() + WORD_MS;
+    word = admitted(shelf.supernode_ms);
+  }
+  const name = await digest(new TextEncoder().encode(`${url}\n${asset.hash}`));
+  return (await word)?.has(name.slice(0, NAME_CHARS)) ?? false;
+}
+
+async function admitted(patience: number): Promise<Set<string> | undefined> {
+  try {
+    const response = await askNode(`/mesh/admitted?site=${site ?? location.host}`, AbortSignal.timeout(patience));
+    if (response.ok) return new Set((await response.text()).split("\n"));
+  } catch {
+    // It is as good as a node that has no list.
+  }
+  believedUntil = Date.now() + SILENT_MS;
+  return undefined;
+}
