@@ -113,16 +113,15 @@ test("a hedge that fails is no answer: the mesh is still waited for", async () =
   expect((await response)?.status).toBe(200);
 });
 
-test("a tab that does not take the request in time is hedged, and in the end given up", async () => {
+test("a tab that does not take the request in time is given up", async () => {
   const response = ask();
   await vi.advanceTimersByTimeAsync(99);
-  expect(own.asked).not.toHaveBeenCalled();
+  expect(leading.said.at(-1)).not.toMatchObject({ cancel: {} });
   await vi.advanceTimersByTimeAsync(1);
-  expect(own.asked).toHaveBeenCalledOnce();
-  own.answer(new Response(null, { status: 503 }));
-  await vi.advanceTimersByTimeAsync(60_000);
   expect(await response).toBeUndefined();
   expect(leading.said.at(-1)).toMatchObject({ cancel: { reason: "engine_busy" } });
+  // Whoever is asked next may be the supernode.
+  expect(own.asked).not.toHaveBeenCalled();
 });
 
 test("when nobody has it, or the tab is gone, there is no response", async () => {

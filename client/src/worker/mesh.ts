@@ -11,7 +11,7 @@ const STILL_MS = 5_000;
 
 /** How the mesh is asked. */
 export interface Asking extends Question {
-  /** Milliseconds within which a tab must have taken the request, before the origin is started beside it. */
+  /** Milliseconds within which a tab must have taken the request: otherwise others are asked. */
   patience: number;
   origin: Origin;
   /** The page no longer wants an answer. */
@@ -66,10 +66,9 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
     settle(undefined);
   }
 
-  /** The tab says nothing. */
+  /** The tab says nothing: it is busy, or frozen. */
   function doubt(): void {
-    if (hedged || rescue) giveUp("engine_busy");
-    else hedge();
+    giveUp("engine_busy");
   }
 
   /** Starts the origin beside the mesh: whichever has its head first is used. */
