@@ -81,6 +81,17 @@ struct Answer {
 }
 
 impl Line {
+    /// One that is being set up.
+    fn set_up(now: Timestamp, round_trip: Duration) -> Self {
+        Self {
+            free_at: now + round_trip * SETUP_ROUND_TRIPS,
+            window: SlowStart::default(),
+            answer: None,
+            behind: VecDeque::new(),
+            used: false,
+        }
+    }
+
     fn is_free(&self, now: Timestamp) -> bool {
         match self.answer {
             None => self.free_at <= now,
@@ -115,14 +126,7 @@ impl Pool {
     /// Sets a line up where none is open.
     pub(crate) fn open(&mut self, now: Timestamp, round_trip: Duration) {
         if !self.is_open(now) {
-            let free_at = now + round_trip * SETUP_ROUND_TRIPS;
-            self.lines.push(Line {
-                free_at,
-                window: SlowStart::default(),
-                answer: None,
-                behind: VecDeque::new(),
-                used: false,
-            });
+            self.lines.push(Line::set_up(now, round_trip));
         }
     }
 
@@ -230,14 +234,7 @@ impl Pool {
         let being_set_up = self.lines.iter().filter(|line| line.is_being_set_up(now)).count();
         let wanted = self.waiting.len().saturating_sub(being_set_up).min(LINES_MOST - self.lines.len());
         for _ in 0..if self.may_begin(now) { wanted } else { 0 } {
-            let free_at = now + round_trip * SETUP_ROUND_TRIPS;
-            self.lines.push(Line {
-                free_at,
-                window: SlowStart::default(),
-                answer: None,
-                behind: VecDeque::new(),
-                used: false,
-            });
+            self.lines.push(Line::set_up(now, round_trip));
         }
     }
 
