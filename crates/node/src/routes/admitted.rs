@@ -10,8 +10,8 @@ use super::client_files::Named;
 use super::say;
 use crate::app::Shared;
 
-/// A longer list is not given, in bytes: it would take longer to come than what a page needs. It is of 4,000 assets.
-const LIST_BYTES_MOST: usize = 36 * 1024;
+/// Of more assets there is no list: its 36 kB would take longer to come than what a page needs.
+const ASSETS_MOST: usize = 4096;
 
 /// The names of what a site has admitted, one on each line.
 pub(super) async fn list(State(app): State<Shared>, Query(named): Query<Named>) -> Response {
@@ -19,7 +19,7 @@ pub(super) async fn list(State(app): State<Shared>, Query(named): Query<Named>) 
         return say(StatusCode::NOT_FOUND, "there is no such site here").into_response();
     };
     let known = site.admitted.now(&app.mesh, &site.id).await;
-    let Some(known) = known.filter(|known| known.names.len() <= LIST_BYTES_MOST) else {
+    let Some(known) = known.filter(|known| known.len() <= ASSETS_MOST) else {
         return say(StatusCode::NOT_FOUND, "there is no list now, or it is too long").into_response();
     };
     // What is admitted is public, and anybody may ask for it.
@@ -29,5 +29,5 @@ pub(super) async fn list(State(app): State<Shared>, Query(named): Query<Named>) 
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, known.names.clone()).into_response()
+    (headers, known.names()).into_response()
 }

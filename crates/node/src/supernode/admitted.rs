@@ -1,7 +1,7 @@
 //! Which contents a site's manifest has, asked of its coordinator.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use edgeweave_coordinator::{Coordinator, Counts};
@@ -18,8 +18,8 @@ pub(crate) struct Admitted(Mutex<Arc<Known>>);
 pub(crate) struct Known {
     version: Version,
     hashes: HashSet<Digest>,
-    /// What is admitted, by name, one on each line.
-    pub(crate) names: Bytes,
+    assets: Vec<(Arc<str>, Digest)>,
+    names: OnceLock<Bytes>,
 }
 
 /// An asset's name is so many characters: the first of the SHA-256 of its URL, a line's end, and its hash. 48 bits are
@@ -27,18 +27,25 @@ pub(crate) struct Known {
 const NAME_CHARS: usize = 8;
 
 impl Known {
-    fn new(version: Version, assets: &[(Arc<str>, Digest)]) -> Self {
-        let name = |(url, hash): &(Arc<str>, Digest)| {
-            let name = Digest(Sha256::digest(format!("{url}\n{hash}")).into());
-            name.to_string().chars().take(NAME_CHARS).collect::<String>()
-        };
-        let names: Vec<String> = assets.iter().map(name).collect();
-        Self {
-            version,
-            hashes: assets.iter().map(|(_, hash)| *hash).collect(),
-            names: names.join("\n").into(),
-        }
+    fn new(version: Version, assets: Vec<(Arc<str>, Digest)>) -> Self {
+        let hashes = assets.iter().map(|(_, hash)| *hash).collect();
+        Self { version, hashes, assets, names: OnceLock::new() }
     }
+
+    /// How many assets are admitted.
+    pub(crate) fn len(&self) -> usize {
+        self.assets.len()
+    }
+
+    /// What is admitted, by name, one on each line. They are made when they are asked for: contents are, more often.
+    pub(crate) fn names(&self) -> Bytes {
+        self.names.get_or_init(|| self.assets.iter().map(name).collect::<Vec<_>>().join("\n").into()).clone()
+    }
+}
+
+fn name((url, hash): &(Arc<str>, Digest)) -> String {
+    let name = Digest(Sha256::digest(format!("{url}\n{hash}")).into());
+    name.to_string().chars().take(NAME_CHARS).collect()
 }
 
 /// Admissions so far, and assets that are left of them. Between two admissions there are only removals, so whoever has
@@ -64,7 +71,7 @@ impl Admitted {
             })
         });
         let Some((version, assets)) = looked.await? else { return Some(known) };
-        let newer = Arc::new(Known::new(version, &assets));
+        let newer = Arc::new(Known::new(version, assets));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&newer);
         Some(newer)
     }
