@@ -31,19 +31,25 @@ export function decoded<T>(codec: Codec<T>, bytes: Uint8Array<ArrayBuffer>): T {
   return codec.read({ bytes, at: 0 });
 }
 
-function put(to: Place, bytes: ArrayLike<number>): void {
-  const end = to.at + bytes.length;
-  if (end > to.bytes.length) {
-    const larger = new Uint8Array(2 * end);
+/** Makes room for so many bytes more; returns where they go. */
+function room(to: Place, bytes: number): number {
+  const { at } = to;
+  to.at += bytes;
+  if (to.at > to.bytes.length) {
+    const larger = new Uint8Array(2 * to.at);
     larger.set(to.bytes);
     to.bytes = larger;
   }
-  to.bytes.set(bytes, to.at);
-  to.at = end;
+  return at;
+}
+
+function put(to: Place, byte: number): void {
+  const at = room(to, 1);
+  to.bytes[at] = byte;
 }
 
 function check(holds: boolean): void {
-  if (!holds) throw new TypeError("not what was expected");
+  if (!holds) throw new TypeError("malformed");
 }
 
 /** Whole numbers, seven bits a byte, the lowest first. */
@@ -51,9 +57,8 @@ function whole(most: number): Codec<number> {
   return {
     write(to, value) {
       check(Number.isInteger(value) && value >= 0 && value <= most);
-      const digits = [];
-      for (; value > 127; value = Math.floor(value / 128)) digits.push((value % 128) + 128);
-      put(to, [...digits, value]);
+      for (; value > 127; value = Math.floor(value / 128)) put(to, (value % 128) + 128);
+      put(to, value);
     },
     read(from) {
       let value = 0;
@@ -73,13 +78,17 @@ export const u64 = whole(Number.MAX_SAFE_INTEGER);
 export const flag: Codec<boolean> = {
   write(to, value) {
     check(typeof value === "boolean");
-    put(to, [Number(value)]);
+    put(to, Number(value));
   },
   read: (from) => u32.read(from) > 0,
 };
 
 export const bytes: Codec<Uint8Array<ArrayBuffer>> = {
-  write: run,
+  write(to, value) {
+    u32.write(to, value.length);
+    const at = room(to, value.length);
+    to.bytes.set(value, at);
+  },
   read(from) {
     const length = u32.read(from);
     from.at += length;
@@ -87,60 +96,46 @@ export const bytes: Codec<Uint8Array<ArrayBuffer>> = {
   },
 };
 
-/** Bytes, after their number. */
-function run(to: Place, bytes: ArrayLike<number>): void {
-  u32.write(to, bytes.length);
-  put(to, bytes);
-}
-
-/** Text that stands for bytes. */
-function spelled(spell: (value: Uint8Array) => string, unspell: (text: string) => ArrayLike<number>) {
-  return {
-    write(to: Place, value: string) {
-      check(typeof value === "string");
-      run(to, unspell(value));
-    },
-    read: (from: Place) => spell(bytes.read(from)),
-  };
-}
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-export const text = spelled(
-  (value) => decoder.decode(value),
-  (value) => encoder.encode(value),
-);
+export const text: Codec<string> = {
+  write(to, value) {
+    check(typeof value === "string");
+    bytes.write(to, encoder.encode(value));
+  },
+  read: (from) => decoder.decode(bytes.read(from)),
+};
 
-export const peerId = spelled(
-  (value) => Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join(""),
-  (value) => {
+export const peerId: Codec<string> = {
+  write(to, value) {
     check(/^[\da-f]{16}$/i.test(value));
-    return (value.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16));
+    bytes.write(
+      to,
+      Uint8Array.from(value.match(/../g) ?? [], (byte) => Number(`0x${byte}`)),
+    );
   },
-);
+  read: (from) => Array.from(bytes.read(from), (byte) => byte.toString(16).padStart(2, "0")).join(""),
+};
 
-/** Any number of digests, one after the other. */
-export const pieceDigests = spelled(
-  (value) =>
-    Array.from({ length: value.length / DIGEST_BYTES }, (_, place) =>
-      base64url(value.subarray(place * DIGEST_BYTES, (place + 1) * DIGEST_BYTES)),
-    ).join(""),
-  (value) => {
+export const pieceDigests: Codec<string> = {
+  write(to, value) {
+    const all = new Uint8Array((value.length / DIGEST_CHARS) * DIGEST_BYTES);
+    let at = 0;
+    const base64 = value.replaceAll("-", "+").replaceAll("_", "/");
     // There are thousands in a manifest.
-    const all: number[] = [];
-    for (let at = 0; at < value.length; at += DIGEST_CHARS) {
-      const one = atob(
-        value
-          .slice(at, at + DIGEST_CHARS)
-          .replaceAll("-", "+")
-          .replaceAll("_", "/"),
-      );
+    for (let first = 0; first < base64.length; first += DIGEST_CHARS) {
+      const one = atob(base64.slice(first, first + DIGEST_CHARS));
       check(one.length === DIGEST_BYTES);
-      for (let place = 0; place < DIGEST_BYTES; place++) all.push(one.charCodeAt(place));
+      for (let place = 0; place < DIGEST_BYTES; place++) all[at++] = one.charCodeAt(place);
     }
-    return all;
+    bytes.write(to, all);
   },
-);
+  read: (from) =>
+    Array.from({ length: u32.read(from) / DIGEST_BYTES }, () => {
+      from.at += DIGEST_BYTES;
+      return base64url(from.bytes.subarray(from.at - DIGEST_BYTES, from.at));
+    }).join(""),
+};
 
 export const digest: Codec<string> = {
   write(to, value) {
