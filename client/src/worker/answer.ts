@@ -3,11 +3,11 @@ import type { Body } from "./body";
 import type { Concern } from "./concerns";
 import { confirmed, type Link, leader, leaderWithin, tell } from "./link";
 import { type Asking, fromMesh } from "./mesh";
-import { failed, origin as originOf } from "./origin";
+import { nextRung } from "./next-rung";
+import { failed } from "./origin";
 import { carryOn } from "./rest";
 import { fromCache, type Known } from "./shelf";
-import { fromSupernode, originAnswered } from "./supernode";
-import { MESH_WHOLE_MOST, ORIGIN_WHOLE_MOST, whole } from "./whole";
+import { MESH_WHOLE_MOST, whole } from "./whole";
 
 /** Where speed is preferred, a tab must have taken the request within so long, in milliseconds. */
 const TAKEN_MS = 100;
@@ -16,7 +16,7 @@ const TAKEN_MS = 100;
 export async function answer(request: Request, concern: Concern, known: Known): Promise<Response> {
   const { shelf } = known;
   const { signal } = request;
-  const origin = originOf(request, concern.url);
+  const beside = nextRung(request, concern, known);
   const carry = (body: Body) => void carryOn(request, concern.url, body, shelf.rescue_patience_ms).catch(body.fail);
 
   // Without a session the node is asked whether what is held may be used, while a leader is looked for.
@@ -29,23 +29,15 @@ export async function answer(request: Request, concern: Concern, known: Known): 
   held = confirmed() || (await sure) ? await heldCopy(concern) : undefined;
   if (held) return held;
   if (link) {
-    const asking = { ...concern, origin, signal, carryOn: carry };
-    const response = await askMesh(link, { ...asking, rescue: false, patience: patience || TAKEN_MS });
+    const response = await askMesh(link, { rescue: false, patience: patience || TAKEN_MS });
     if (response) return response;
   } else tell({ note: { event: "fallback", reason: "no_engine", about: concern.url, bytes: 0 } });
 
-  // A fetch that was begun beside the mesh is further than one that begins now.
-  const near = origin.begun() ? undefined : await fromSupernode(concern, known, signal);
-  if (near) return near;
+  const response = await beside.answer();
+  return (failed(response) && (await rescued())) || response;
 
-  const response = await origin.answer();
-  originAnswered(concern.url, !failed(response) && !signal.aborted);
-  const answered =
-    failed(response) || response.bodyUsed ? undefined : await whole(response, request, ORIGIN_WHOLE_MOST);
-  return answered ?? (await rescued()) ?? (response.bodyUsed ? Response.error() : response);
-
-  async function askMesh(link: Link, asking: Asking): Promise<Response | undefined> {
-    const response = await fromMesh(link, asking);
+  async function askMesh(link: Link, how: Pick<Asking, "rescue" | "patience">): Promise<Response | undefined> {
+    const response = await fromMesh(link, { ...concern, ...how, beside, signal, carryOn: carry });
     return response && whole(response, request, MESH_WHOLE_MOST);
   }
 
@@ -55,7 +47,7 @@ export async function answer(request: Request, concern: Concern, known: Known): 
     const patience = shelf.rescue_patience_ms;
     let response = await heldCopy(concern);
     const link = response ? undefined : await leaderWithin(patience);
-    if (link) response = await askMesh(link, { ...concern, origin, signal, carryOn: carry, rescue: true, patience });
+    if (link) response = await askMesh(link, { rescue: true, patience });
     if (response) tell({ note: { event: "served", reason: "origin_failed", about: concern.url, bytes: 0 } });
     return response;
   }

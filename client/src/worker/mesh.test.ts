@@ -3,7 +3,7 @@ import type { FromWorker, Head, ToWorker } from "../shared/wire";
 import type { Body } from "./body";
 import type { Link } from "./link";
 import { fromMesh } from "./mesh";
-import type { Origin } from "./origin";
+import type { Rung } from "./origin";
 
 /** A tab that leads, as the worker sees it. */
 function tab() {
@@ -46,7 +46,7 @@ function origin() {
     asked,
     answer,
     abandoned: vi.fn(),
-    as: (): Origin => ({ answer: asked, begun: () => false, abandon: own.abandoned }),
+    as: (): Rung => ({ answer: asked, abandon: own.abandoned }),
   };
 }
 
@@ -61,7 +61,7 @@ function ask(rescue = false): Promise<Response | undefined> {
     range: null,
     rescue,
     patience: 100,
-    origin: own.as(),
+    beside: own.as(),
     signal: page.signal,
     carryOn: (body) => carried.push(body),
   });

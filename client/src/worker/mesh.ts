@@ -2,7 +2,7 @@ import type { Reason } from "../generated/Reason";
 import { ask, type Question } from "./ask";
 import { type Body, responseBody } from "./body";
 import { type Link, tell } from "./link";
-import { failed, type Origin } from "./origin";
+import { failed, type Rung } from "./origin";
 
 /** A request that a tab has taken is decided by its engine; past this, in milliseconds, the tab must be frozen. */
 const FROZEN_MS = 30_000;
@@ -13,16 +13,17 @@ const STILL_MS = 5_000;
 export interface Asking extends Question {
   /** Milliseconds within which a tab must have taken the request: otherwise others are asked. */
   patience: number;
-  origin: Origin;
+  /** What is started beside the mesh when the engine hedges. */
+  beside: Rung;
   /** The page no longer wants an answer. */
   signal: AbortSignal;
   /** Carries a response that the mesh began on to its end. */
   carryOn(body: Body): void;
 }
 
-/** The first good answer: the mesh's, or the origin's if it was started beside; nothing when the mesh has none. */
+/** The first good answer: the mesh's, or the one that was started beside it; nothing when the mesh has none. */
 export function fromMesh(link: Link, asking: Asking): Promise<Response | undefined> {
-  const { url, range, rescue, origin, signal } = asking;
+  const { url, range, rescue, beside, signal } = asking;
   let settle!: (response: Response | undefined) => void;
   const settled = new Promise<Response | undefined>((resolve) => {
     settle = resolve;
@@ -30,6 +31,8 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
   let body: Body | undefined;
   let hedged = false;
   let open = true;
+  // A tab that says nothing is busy, or frozen.
+  const doubt = () => giveUp("engine_busy");
   let timer = setTimeout(doubt, asking.patience);
 
   const asked = ask(
@@ -42,7 +45,7 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
       hedge,
       head(head) {
         // The mesh was first.
-        if (hedged) origin.abandon();
+        if (hedged) beside.abandon();
         const headers = new Headers(head.headers);
         body = responseBody(head, { consumed: asked.consumed, cancelled: () => close(() => asked.cancel(null)) });
         settle(new Response(body.stream, { status: head.status, headers }));
@@ -66,18 +69,13 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
     settle(undefined);
   }
 
-  /** The tab says nothing: it is busy, or frozen. */
-  function doubt(): void {
-    giveUp("engine_busy");
-  }
-
-  /** Starts the origin beside the mesh: whichever has its head first is used. */
+  /** Starts the next rung beside the mesh: whichever has its head first is used. */
   function hedge(): void {
     if (hedged || body || !open) return;
     hedged = true;
     again(FROZEN_MS, doubt);
-    void origin.answer().then((response) => {
-      // An origin that fails is no answer; the mesh may have one.
+    void beside.answer().then((response) => {
+      // What fails is no answer; the mesh may have one.
       if (body || !open || failed(response)) return;
       close(() => asked.cancel("origin_won"));
       settle(response);

@@ -1,11 +1,9 @@
 import { tell } from "./link";
 
-/** The origin's answer to one request: fetched once, however often it is asked for. */
-export interface Origin {
+/** An answer to one request: fetched once, however often it is asked for. */
+export interface Rung {
   /** Fetches, or has fetched. It never rejects: what failed is a response that says so. */
   answer(): Promise<Response>;
-  /** Whether it is being fetched. */
-  begun(): boolean;
   /** The answer is not needed any more. */
   abandon(): void;
 }
@@ -19,7 +17,7 @@ export function failed(response: Response): boolean {
 const told = new Map<string, number>();
 
 /** The origin's answer to a request, by the browser's own means. */
-export function origin(request: Request, url: string): Origin {
+export function origin(request: Request, url: string): Rung {
   let answer: Promise<Response> | undefined;
   return {
     answer() {
@@ -29,10 +27,10 @@ export function origin(request: Request, url: string): Origin {
       }
       return answer;
     },
-    begun: () => answer !== undefined,
     abandon() {
-      if (!answer) return;
-      count(url, -1);
+      if (answer) count(url, -1);
+      // Nor will it be: nobody begins what nobody waits for.
+      answer ??= Promise.resolve(Response.error());
       // The request itself is used as it is: one made anew to carry a signal would lose its referrer and its priority
       // (Fetch standard, "new Request", step 12). What has not been read of the answer is not sent.
       void answer.then((response) => response.body?.cancel()).catch(() => undefined);

@@ -99,7 +99,8 @@ export async function fromSupernode({ url, range }: Concern, known: Known, signa
       const now = performance.now();
       const last = began + QUEUE_TIMES * patience;
       const due = Math.max(began, heard, trial ? trial.began + TRIAL_TIMES * patience : 0) + patience;
-      if (now < Math.min(due, last)) timer = setTimeout(wait, due - now);
+      const next = Math.min(due, last);
+      if (now < next) timer = setTimeout(wait, next - now);
       else {
         if (now < last) trial ??= { url, began: now };
         missed("stalled", url);

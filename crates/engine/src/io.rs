@@ -156,7 +156,7 @@ pub enum Input {
         #[serde(default)]
         rescue: bool,
     },
-    /// The request is over for the body: the page went away, or the hedged origin fetch won.
+    /// The request is over for the body: the page went away, or what was started beside the mesh won.
     Cancel {
         /// The request's number.
         id: RequestId,
@@ -432,7 +432,8 @@ pub enum Output {
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         delivered: u64,
     },
-    /// Start the origin fetch beside the mesh: whichever has its head first is used, and the other cancelled.
+    /// Start the next rung beside the mesh, the supernode or the origin: whichever answers first is used, and the other
+    /// cancelled.
     Hedge {
         /// The request's number.
         id: RequestId,

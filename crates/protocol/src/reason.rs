@@ -47,7 +47,7 @@ reasons! {
     NoHolder = "no_holder",
     /// The origin is predicted to be faster.
     OriginFaster = "origin_faster",
-    /// The mesh was asked, the origin answered first.
+    /// The mesh was asked; the supernode or the origin, started beside it, answered first.
     OriginWon = "origin_won",
     /// The mesh stopped delivering for too long.
     Stalled = "stalled",

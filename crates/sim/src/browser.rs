@@ -111,6 +111,13 @@ pub(crate) struct Load {
     pub(crate) origin_bytes: u64,
 }
 
+impl Load {
+    /// A request, if it is one of this page's.
+    pub(crate) fn asked(&mut self, request: RequestKey) -> Option<&mut Request> {
+        self.requests.get_mut(usize::from(request.place)).filter(|_| self.number == request.load)
+    }
+}
+
 /// One of a page's requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
@@ -123,6 +130,8 @@ pub(crate) struct Request {
     pub(crate) engine_asked: bool,
     /// The content that the supernode was asked for.
     pub(crate) hash: Option<Digest>,
+    /// Whether the rungs below neighbours are asked, and what they bring is waited for.
+    pub(crate) next_rung_asked: bool,
     /// Whether the origin has been asked, too.
     pub(crate) origin_asked: bool,
     pub(crate) answered: bool,

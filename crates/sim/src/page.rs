@@ -61,6 +61,7 @@ impl Simulation {
             from_mesh: 0,
             engine_asked: false,
             hash: None,
+            next_rung_asked: false,
             origin_asked: false,
             answered: false,
         });

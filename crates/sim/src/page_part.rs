@@ -295,7 +295,6 @@ impl Simulation {
         for effect in after {
             match effect {
                 After::Answered(request) => self.answered(visitor, Arm::Mesh, request),
-                After::AskBrowser(request) => self.ask_browser(visitor, Arm::Mesh, request),
                 After::AskWithoutPeers(request) => self.ask_without_peers(visitor, request),
             }
         }
@@ -379,7 +378,7 @@ impl Simulation {
             }
             Output::Hedge { id } => {
                 self.figures.hedges += 1;
-                after.push(After::AskBrowser(request_key(id)));
+                after.push(After::AskWithoutPeers(request_key(id)));
             }
             Output::Adopt { asset, url, size } => self.adopt(key, part, asset, &url, size, inputs),
             Output::Load { hash, piece, segment, offset, len } => {
@@ -542,6 +541,9 @@ impl Simulation {
     fn mesh_answers(&mut self, key: Key, request: RequestKey) {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         visitor.mesh.connection.cancel(request);
+        if let Some(asked) = visitor.mesh.load.asked(request) {
+            asked.next_rung_asked = false;
+        }
     }
 
     fn deliver(&mut self, key: Key, request: RequestKey, token: Option<Token>, skip: u32, take: u32) {
@@ -560,7 +562,6 @@ impl Simulation {
 #[derive(Debug)]
 enum After {
     Answered(RequestKey),
-    AskBrowser(RequestKey),
     AskWithoutPeers(RequestKey),
 }
 

@@ -130,7 +130,7 @@ impl Simulation {
                 Server::Origin => self.answered_by_origin(visitor, arm, request),
                 Server::Supernode => self.answered_by_supernode(visitor, request),
             },
-            Event::SupernodeFails { visitor, request } => self.ask_browser(visitor, Arm::Mesh, request),
+            Event::SupernodeFails { visitor, request } => self.supernode_fails(visitor, request),
             Event::AnsweredLocally { visitor, arm, request } => self.answered(visitor, arm, request),
             Event::Processed { visitor, arm, load } => self.processed(visitor, arm, load),
             Event::PassedOn { visitor, request } => self.ask_browser(visitor, Arm::Holdout, request),

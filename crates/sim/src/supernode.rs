@@ -86,7 +86,21 @@ impl Simulation {
 
     /// The rungs below neighbours: the supernode where the engine says that it is quicker, or the browser's own way.
     pub(crate) fn ask_without_peers(&mut self, key: Key, request: RequestKey) {
+        let asked = self.visitors.get_mut(key).and_then(|visitor| visitor.mesh.load.asked(request));
+        if asked.is_none_or(|asked| std::mem::replace(&mut asked.next_rung_asked, true)) {
+            // It was begun beside the mesh.
+            return;
+        }
         if !self.ask_supernode(key, request) {
+            self.ask_browser(key, Arm::Mesh, request);
+        }
+    }
+
+    /// The supernode has not what was asked of it, or is not there.
+    pub(crate) fn supernode_fails(&mut self, key: Key, request: RequestKey) {
+        let asked = self.visitors.get_mut(key).and_then(|visitor| visitor.mesh.load.asked(request));
+        // Unless the mesh has begun to answer meanwhile.
+        if asked.is_some_and(|asked| asked.next_rung_asked) {
             self.ask_browser(key, Arm::Mesh, request);
         }
     }
