@@ -341,3 +341,16 @@ impl Meeting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_peers_meet_in_five_round_trips() {
+        const ROUND_TRIP: Duration = Duration::from_millis(100);
+        let met = Meeting::new(ROUND_TRIP).ok().and_then(|meeting| meeting.run().ok()).unwrap();
+        assert!(met.since_introduced <= 5 * ROUND_TRIP, "{:?}", met.since_introduced);
+        assert!(met.since_asked <= 6 * ROUND_TRIP, "{:?}", met.since_asked);
+    }
+}
