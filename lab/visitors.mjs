@@ -291,7 +291,7 @@ async function bodiesOf(page, responses) {
 // ---- the site
 
 /** Looks at pages as the origin has them, without the snippet. */
-async function crawl({ pages: most, from, ...browser }) {
+async function crawl({ pages: most, from, at_once, ...browser }) {
   const context = await open(browser, { extraHTTPHeaders: { [options.plain]: "1" } });
   const pages = [];
   const assets = new Map();
@@ -307,21 +307,33 @@ async function crawl({ pages: most, from, ...browser }) {
     pages.push({ url, html_bytes: found.html_bytes, assets: loaded, links: found.links });
   });
   await shut(context);
-  await measureProcessing(browser, pages);
+  await measureProcessing({ ...browser, at_once }, pages);
   const known = new Set(pages.map(({ url }) => url));
   for (const page of pages) page.links = page.links.filter((link) => link !== page.url && known.has(link));
   return { pages, assets: [...assets.values()] };
 }
 
-/** Measures what each page takes when the browser has everything, and the origin is near: what the browser itself does. */
-async function measureProcessing(order, pages) {
+/**
+ * Measures what each page takes when the browser has everything, and the origin is near: what the browser itself does, on
+ * a machine that it shares with as many others as during visits.
+ */
+async function measureProcessing({ profile, chromium, at_once }, pages) {
+  const shares = Array.from({ length: at_once }, (_, place) => pages.filter((_, page) => page % at_once === place));
+  await Promise.all(shares.map((share, place) => measureShare({ profile: `${profile}-${place}`, chromium }, share)));
+}
+
+/** Measures a share of the pages in a browser of its own. */
+async function measureShare(order, pages) {
   const browser = await openForVisit(order);
   const { first } = browser;
+  const load = (page) => first.load(() => first.send("Page.navigate", { url: page.url }), LOAD_TIMEOUT_MS);
   try {
     await first.send("Network.enable");
     await first.send("Network.setExtraHTTPHeaders", { headers: { [options.plain]: "1" } });
     for (const page of pages) {
-      await first.load(() => first.send("Page.navigate", { url: page.url }), LOAD_TIMEOUT_MS);
+      // From the second time on the browser has everything.
+      await load(page);
+      await load(page);
       page.processing_ms = await first.evaluate(() => {
         const { loadEventEnd, responseEnd } = performance.getEntriesByType("navigation")[0];
         return loadEventEnd - responseEnd;

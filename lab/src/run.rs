@@ -269,6 +269,7 @@ impl Lab {
             chromium: &self.near_chromium,
             from: &format!("{}/", origin_url()),
             pages: options.pages,
+            at_once: options.browsers,
         })?;
         let site = match self.wait_for("looking at the site", CRAWL, stop)? {
             FromVisitors::Crawled(site) => site,

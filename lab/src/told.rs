@@ -117,8 +117,8 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToVisitors<'a> {
-    /// Look at what the site is made of.
-    Crawl { profile: &'a str, chromium: &'a str, from: &'a str, pages: usize },
+    /// Look at what the site is made of, and at how long its pages take where so many browsers work at once.
+    Crawl { profile: &'a str, chromium: &'a str, from: &'a str, pages: usize, at_once: usize },
     /// Copy a site on the Internet.
     Copy { profile: &'a str, chromium: &'a str, from: &'a str, pages: usize, folder: &'a str },
     /// Visit it.
