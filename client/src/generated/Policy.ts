@@ -51,7 +51,7 @@ min_crowd: number,
  */
 replicate_bytes_per_page: number, 
 /**
- * The origin is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
+ * The supernode, or the origin, is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
  * stalls.
  */
 hedge: boolean, 

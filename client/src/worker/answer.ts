@@ -7,7 +7,7 @@ import { nextRung } from "./next-rung";
 import { failed } from "./origin";
 import { carryOn } from "./rest";
 import { fromCache, type Known } from "./shelf";
-import { MESH_WHOLE_MOST, whole } from "./whole";
+import { MESH_WHOLE_MOST, ORIGIN_WHOLE_MOST, whole } from "./whole";
 
 /** Where speed is preferred, a tab must have taken the request within so long, in milliseconds. */
 const TAKEN_MS = 100;
@@ -34,7 +34,9 @@ export async function answer(request: Request, concern: Concern, known: Known): 
   } else tell({ note: { event: "fallback", reason: "no_engine", about: concern.url, bytes: 0 } });
 
   const response = await beside.answer();
-  return (failed(response) && (await rescued())) || response;
+  // What is made here comes from the supernode, and is whole.
+  const most = response.type === "default" ? 0 : ORIGIN_WHOLE_MOST;
+  return (failed(response) ? undefined : await whole(response, request, most)) ?? (await rescued()) ?? response;
 
   async function askMesh(link: Link, how: Pick<Asking, "rescue" | "patience">): Promise<Response | undefined> {
     const response = await fromMesh(link, { ...concern, ...how, beside, signal, carryOn: carry });

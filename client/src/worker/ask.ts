@@ -14,7 +14,7 @@ export interface Question {
 /** What the mesh says to it, in this order; `left` may come at any time, and after it or `end` nothing more does. */
 export interface Listener {
   taken(): void;
-  /** The origin is to be started beside the mesh. */
+  /** The next rung is to be started beside the mesh. */
   hedge(): void;
   head(head: Head): void;
   chunk(bytes: Uint8Array): void;

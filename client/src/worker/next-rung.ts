@@ -2,9 +2,11 @@ import type { Concern } from "./concerns";
 import { failed, origin as originOf, type Rung } from "./origin";
 import type { Known } from "./shelf";
 import { fromSupernode, originAnswered } from "./supernode";
-import { ORIGIN_WHOLE_MOST, whole } from "./whole";
 
-/** What answers beside the mesh, or instead of it: a supernode, and the origin where that has nothing. */
+/**
+ * What answers beside the mesh, or instead of it: a supernode, and the origin where that has nothing. What a supernode has
+ * been asked for is kept for the next time though it be abandoned.
+ */
 export function nextRung(request: Request, concern: Concern, known: Known): Rung {
   const origin = originOf(request, concern.url);
   let answer: Promise<Response> | undefined;
@@ -20,8 +22,7 @@ export function nextRung(request: Request, concern: Concern, known: Known): Rung
     const near = await fromSupernode(concern, known, request.signal);
     if (near) return near;
     const response = await origin.answer();
-    const well = !failed(response);
-    originAnswered(concern.url, well && !request.signal.aborted);
-    return (well ? await whole(response, request, ORIGIN_WHOLE_MOST) : response) ?? Response.error();
+    originAnswered(concern.url, !failed(response) && !request.signal.aborted);
+    return response;
   }
 }

@@ -8,9 +8,9 @@ export interface Rung {
   abandon(): void;
 }
 
-/** Whether the origin failed, as far as a page can tell a failure from an answer. */
+/** Whether that is none, as far as a page can tell a failure from an answer: the origin failed, or it has been read. */
 export function failed(response: Response): boolean {
-  return response.type === "error" || response.status >= 500;
+  return response.bodyUsed || response.type === "error" || response.status >= 500;
 }
 
 /** URLs whose fetches are to be told, with how many there are. */

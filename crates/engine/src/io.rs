@@ -432,8 +432,7 @@ pub enum Output {
         #[cfg_attr(feature = "ts", ts(type = "number"))]
         delivered: u64,
     },
-    /// Start the next rung beside the mesh, the supernode or the origin: whichever answers first is used, and the other
-    /// cancelled.
+    /// Start the next rung beside the mesh, the supernode or the origin: whichever answers first is used.
     Hedge {
         /// The request's number.
         id: RequestId,

@@ -1,5 +1,5 @@
-//! A page's requests: whether the mesh answers them, when the origin is started beside it, and when it is left to the
-//! origin. Every request is answered once: by [`Output::End`] or by [`Output::Fallback`], unless the body cancels it.
+//! A page's requests: whether the mesh answers them, when the supernode or the origin is started beside it, and when they
+//! are left to these. Every request is answered once: by [`Output::End`] or by [`Output::Fallback`], unless the body cancels it.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::sorted::Set;
 /// Requests open at a time; further ones are left to the origin.
 const MOST_REQUESTS: usize = 512;
 
-/// Where speed is preferred, the origin is started when it would have answered by now; not sooner than this, because
+/// Where speed is preferred, a hedge is started when the origin would have answered by now; not sooner than this, because
 /// below it the two cannot be told apart.
 const HEDGE_LEAST: Duration = Duration::from_millis(50);
 
@@ -42,7 +42,7 @@ pub(crate) struct Request {
     range: Option<ByteRange>,
     rescue: bool,
     began: Timestamp,
-    /// Whether the origin was started beside the mesh, or would have been if the policy hedged.
+    /// Whether the next rung was started beside the mesh, or would have been if the policy hedged.
     hedged: bool,
     /// Absent until the asset and its digests are known.
     body: Option<Body>,

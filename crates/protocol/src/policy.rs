@@ -46,7 +46,7 @@ pub struct Policy {
     /// where it is zero.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub replicate_bytes_per_page: u64,
-    /// The origin is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
+    /// The supernode, or the origin, is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
     /// stalls.
     pub hedge: bool,
     /// Of 100 visitors, so many are left alone, so that the mesh can be compared with its absence; where it does harm it

@@ -53,7 +53,7 @@ pub enum Event {
     Served,
     /// A request went to the origin, whole or from `bytes` on.
     Fallback,
-    /// The origin was started beside the mesh.
+    /// The supernode or the origin was started beside the mesh.
     Hedge,
     /// A request was answered from the secondary cache.
     Cached,

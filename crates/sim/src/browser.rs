@@ -144,6 +144,18 @@ pub(crate) struct RequestKey {
     pub(crate) place: u16,
 }
 
+impl RequestKey {
+    /// The number by which an engine knows it.
+    pub(crate) fn id(self) -> u32 {
+        u32::from(self.load) << 16 | u32::from(self.place)
+    }
+
+    /// The request of which an engine speaks.
+    pub(crate) fn of(id: u32) -> Self {
+        Self { load: (id >> 16) as u16, place: id as u16 }
+    }
+}
+
 /// How a browser speaks to a server.
 #[derive(Debug)]
 pub(crate) enum Transport {

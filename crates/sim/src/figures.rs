@@ -474,7 +474,7 @@ pub struct Summary {
     pub uploads: Uploads,
     /// Channels that opened.
     pub channels: u64,
-    /// Requests for which the origin was started beside the mesh.
+    /// Requests for which the supernode or the origin was started beside the mesh.
     pub hedges: u64,
     /// Why requests went to the origin after all.
     pub fallbacks: BTreeMap<Reason, u64>,

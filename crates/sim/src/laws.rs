@@ -184,6 +184,11 @@ impl Laws {
         });
     }
 
+    /// A body has another answer to what it asked an engine; false when it had asked nothing, or has its answer.
+    pub(crate) fn withdrawn(&mut self, visitor: Key, request: u32) -> bool {
+        self.open.remove(&(visitor, request)).is_some()
+    }
+
     /// A piece goes to a neighbour.
     pub(crate) fn uploaded(
         &mut self,

@@ -197,7 +197,10 @@ impl Simulation {
                 self.fetched(key, resource);
             }
         }
-        self.answered(key, arm, request);
+        match arm {
+            Arm::Mesh => self.next_rung_answers(key, request),
+            Arm::Holdout => self.answered(key, arm, request),
+        }
     }
 
     /// A request has its answer, from whoever it is.

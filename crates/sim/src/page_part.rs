@@ -33,6 +33,9 @@ use crate::world::person;
 /// node that make six, as measured between browsers.
 const CHANNEL_ROUND_TRIPS: u32 = 4;
 
+/// And with a native peer, which speaks DTLS 1.3 (docs/performance.md).
+const NATIVE_CHANNEL_ROUND_TRIPS: u32 = 3;
+
 /// How often the other side hears that a page with a channel was left: browsers do not wait for that.
 const FAREWELL_CHANCE: f64 = 0.7;
 
@@ -295,6 +298,7 @@ impl Simulation {
         for effect in after {
             match effect {
                 After::Answered(request) => self.answered(visitor, Arm::Mesh, request),
+                After::AskBrowser(request) => self.ask_browser(visitor, Arm::Mesh, request),
                 After::AskWithoutPeers(request) => self.ask_without_peers(visitor, request),
             }
         }
@@ -360,25 +364,32 @@ impl Simulation {
                     part.payloads.release(handle);
                 }
             }
-            Output::Head { id, .. } => self.mesh_answers(key, request_key(id)),
+            Output::Head { id, .. } => self.mesh_answers(key, RequestKey::of(id)),
             Output::Deliver { id, handle, skip, take } => {
                 let token = part.payloads.get(handle);
-                self.deliver(key, request_key(id), token, skip, take);
+                self.deliver(key, RequestKey::of(id), token, skip, take);
             }
             Output::End { .. } | Output::Fallback { .. }
                 if self.scenario.planted == Some(Law::NeverWorse) => {}
             Output::End { id } => {
                 self.laws.answered(now, key, id);
-                after.push(After::Answered(request_key(id)));
+                after.push(After::Answered(RequestKey::of(id)));
             }
-            Output::Fallback { id, reason, .. } => {
+            Output::Fallback { id, reason, delivered } => {
                 self.laws.answered(now, key, id);
                 self.figures.fell_back(reason);
-                after.push(After::AskWithoutPeers(request_key(id)));
+                let request = RequestKey::of(id);
+                // What has begun is carried on from the origin.
+                let carried_on = delivered > 0;
+                after.push(if carried_on {
+                    After::AskBrowser(request)
+                } else {
+                    After::AskWithoutPeers(request)
+                });
             }
             Output::Hedge { id } => {
                 self.figures.hedges += 1;
-                after.push(After::AskWithoutPeers(request_key(id)));
+                after.push(After::AskWithoutPeers(RequestKey::of(id)));
             }
             Output::Adopt { asset, url, size } => self.adopt(key, part, asset, &url, size, inputs),
             Output::Load { hash, piece, segment, offset, len } => {
@@ -462,7 +473,9 @@ impl Simulation {
             return;
         };
         if visitor.person.nat.can_meet(host.person.nat) {
-            let at = self.queue.now() + self.round_trip_between(visitor, host) * CHANNEL_ROUND_TRIPS;
+            let is_native = visitor.is_native || host.is_native;
+            let round_trips = if is_native { NATIVE_CHANNEL_ROUND_TRIPS } else { CHANNEL_ROUND_TRIPS };
+            let at = self.queue.now() + self.round_trip_between(visitor, host) * round_trips;
             self.queue.plan(at, Event::ChannelOpens(here, other));
         }
     }
@@ -537,12 +550,12 @@ impl Simulation {
         inputs.push_back(Input::AdoptEnded { asset });
     }
 
-    /// The mesh has begun to answer: the origin, if it was started beside it, is not needed.
+    /// The mesh has begun to answer: what was started beside it is not needed.
     fn mesh_answers(&mut self, key: Key, request: RequestKey) {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         visitor.mesh.connection.cancel(request);
         if let Some(asked) = visitor.mesh.load.asked(request) {
-            asked.next_rung_asked = false;
+            (asked.next_rung_asked, asked.origin_asked) = (false, false);
         }
     }
 
@@ -562,11 +575,8 @@ impl Simulation {
 #[derive(Debug)]
 enum After {
     Answered(RequestKey),
+    AskBrowser(RequestKey),
     AskWithoutPeers(RequestKey),
-}
-
-fn request_key(id: u32) -> RequestKey {
-    RequestKey { load: (id >> 16) as u16, place: id as u16 }
 }
 
 /// What a manifest takes on the wire: as many bytes as its JSON has, near enough.

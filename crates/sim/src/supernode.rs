@@ -199,6 +199,9 @@ impl Simulation {
             stored: true,
         };
         self.tell_or_keep(key, served);
-        self.answered(key, Arm::Mesh, request);
+        // Where the mesh has begun to answer meanwhile, it is kept for the next time.
+        if asked.next_rung_asked {
+            self.next_rung_answers(key, request);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use edgeweave_engine::Input;
 use edgeweave_engine::io::{FetchedResource, ShelfAsset};
-use edgeweave_protocol::{Digest, Timestamp};
+use edgeweave_protocol::{Digest, Reason, Timestamp};
 
 use crate::browser::RequestKey;
 use crate::event::{Arm, EngineKey, Event};
@@ -27,7 +27,7 @@ const IDLE_AFTER_LOAD: Duration = Duration::from_millis(200);
 const ENGINE_START: Duration = Duration::from_millis(60);
 
 /// The client's files, which a visitor's first page loads when it is idle, in bytes on the wire (`cargo xtask size`).
-const CLIENT_BYTES: u64 = 56_000;
+const CLIENT_BYTES: u64 = 60_000;
 
 /// For so long after the last session a purge may have been missed by no more than this.
 pub(crate) const CONFIRMED: Duration = Duration::from_secs(5);
@@ -145,7 +145,7 @@ impl Simulation {
     }
 
     pub(crate) fn ask_engine(&mut self, key: Key, request: RequestKey, asset: u32) {
-        let id = u32::from(request.load) << 16 | u32::from(request.place);
+        let id = request.id();
         let load = self.visitors.get_mut(key).map(|visitor| &mut visitor.mesh.load);
         if let Some(asked) = load.and_then(|load| load.requests.get_mut(usize::from(request.place))) {
             asked.engine_asked = true;
@@ -153,6 +153,14 @@ impl Simulation {
         self.laws.asked(self.queue.now(), key, id);
         let url = self.origin.url(asset).into();
         self.tell(key, Input::Request { id, url, range: None, rescue: false });
+    }
+
+    /// The supernode or the origin has answered: an engine that was asked, too, is done with the request.
+    pub(crate) fn next_rung_answers(&mut self, key: Key, request: RequestKey) {
+        if self.laws.withdrawn(key, request.id()) {
+            self.tell(key, Input::Cancel { id: request.id(), reason: Some(Reason::OriginWon) });
+        }
+        self.answered(key, Arm::Mesh, request);
     }
 
     /// The page has loaded: when it is idle, the page part starts, and on a first visit the worker is installed.

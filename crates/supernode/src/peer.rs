@@ -24,9 +24,6 @@ const MESSAGE_MOST: u32 = 64 * 1024;
 /// The id of the one channel, which both sides know beforehand.
 const CHANNEL: u16 = 0;
 
-/// How a description says that its side only answers checks.
-const ICE_LITE: &str = "a=ice-lite\r\n";
-
 /// A datagram to send.
 #[derive(Debug)]
 pub struct Datagram {
@@ -107,9 +104,9 @@ impl Peer {
     /// A connection that waits for an offer.
     ///
     /// It only answers checks (ICE lite), as visitors come to an address that anybody can reach: a path is good when a
-    /// visitor chooses it, a round trip before a check of our own would have said so. It does not say that it is lite:
-    /// towards such a side Chromium chooses a path only when its round trips have become stable, which took 3 s where
-    /// they took 300 ms; towards others it takes the first that works.
+    /// visitor chooses it, a round trip before a check of our own would have said so. It does not say that it is lite (only
+    /// the configuration would): towards such a side Chromium chooses a path only when its round trips have become stable,
+    /// which took 3 s where they took 300 ms; towards others it takes the first that works.
     pub fn answering(now: Instant, addresses: &[SocketAddr]) -> Self {
         let mut peer = Self::new(now, addresses);
         peer.rtc.direct_api().set_ice_lite(true);
@@ -194,7 +191,7 @@ impl Peer {
             Kind::Offer => {
                 let offer = SdpOffer::from_sdp_string(&sdp).map_err(unreadable)?;
                 let answer = self.rtc.sdp_api().accept_offer(offer)?;
-                Said::describe(Kind::Answer, answer.to_sdp_string().replace(ICE_LITE, ""))
+                Said::describe(Kind::Answer, answer.to_sdp_string())
             }
             Kind::Answer => {
                 let answer = SdpAnswer::from_sdp_string(&sdp).map_err(unreadable)?;
@@ -215,7 +212,15 @@ impl Peer {
 
     /// A datagram has arrived.
     pub fn receive(&mut self, received: Received<'_>) {
-        let done = self.rtc.handle_input(received.0);
+        let done = match self.rtc.handle_input(received.0) {
+            // An answer to the handshake that came out of order, or is nobody's, is no reason to end it: the other side
+            // sends its own again.
+            Err(RtcError::Dtls(error)) if self.stage == Stage::Opening => {
+                tracing::debug!(%error, "a handshake goes on");
+                Ok(())
+            }
+            done => done,
+        };
         self.after(done);
     }
 
