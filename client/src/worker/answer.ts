@@ -36,7 +36,7 @@ export async function answer(request: Request, concern: Concern, known: Known): 
   const response = await beside.answer();
   // What is made here comes from the supernode, and is whole.
   const most = response.type === "default" ? 0 : ORIGIN_WHOLE_MOST;
-  return (failed(response) ? undefined : await whole(response, request, most)) ?? (await rescued()) ?? response;
+  return (!failed(response) && (await whole(response, request, most))) || (await rescued()) || response;
 
   async function askMesh(link: Link, how: Pick<Asking, "rescue" | "patience">): Promise<Response | undefined> {
     const response = await fromMesh(link, { ...concern, ...how, beside, signal, carryOn: carry });

@@ -22,7 +22,7 @@ export function nextRung(request: Request, concern: Concern, known: Known): Rung
     const near = await fromSupernode(concern, known, request.signal);
     if (near) return near;
     const response = await origin.answer();
-    originAnswered(concern.url, !failed(response) && !request.signal.aborted);
+    originAnswered(concern.url, !failed(response));
     return response;
   }
 }

@@ -16,7 +16,8 @@ const STREAMED = new Set<string>(["audio", "video"]);
  * the browser's own. Until then the browser has no answer, and asks the worker that it starts next.
  */
 export async function whole(response: Response, request: Request, most: number): Promise<Response | undefined> {
-  const length = Number(response.headers.get("content-length") ?? Number.POSITIVE_INFINITY);
+  // What does not say how long it is may be endless.
+  const length = Number(response.headers.get("content-length") ?? most + 1);
   const opaque = response.type.startsWith("opaque");
   // Pages may look at where a redirect led to, which a response made by a script cannot tell.
   if (opaque || response.redirected || length > most || STREAMED.has(request.destination)) return response;
