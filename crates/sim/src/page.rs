@@ -94,15 +94,12 @@ impl Simulation {
         let (number, country) = (visitor.planned.visitor, visitor.person.country);
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let browser = visitor.browser_mut(arm);
-        let page = browser.load.page;
-        let Some(asked) = browser.load.requests.get_mut(usize::from(request.place)) else { return };
-        if browser.load.number != request.load
-            || asked.answered
-            || std::mem::replace(&mut asked.origin_asked, true)
-        {
+        let (page, controlled) = (browser.load.page, browser.load.controlled);
+        let Some(asked) = browser.load.asked(request) else { return };
+        if asked.answered || std::mem::replace(&mut asked.origin_asked, true) {
             return;
         }
-        let (asset, controlled) = (asked.asset, browser.load.controlled);
+        let asset = asked.asset;
         let (bytes, think) = match asset {
             None => {
                 let document = &self.site.pages[page];
@@ -174,10 +171,7 @@ impl Simulation {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let browser = visitor.browser_mut(arm);
-        if browser.load.number != request.load {
-            return;
-        }
-        let Some(asked) = browser.load.requests.get(usize::from(request.place)).copied() else { return };
+        let Some(asked) = browser.load.asked(request).copied() else { return };
         if let Some(asset) = asked.asset {
             let model = &self.site.assets[asset as usize];
             if let Some(lifetime) = origin::browser_lifetime(model.caching) {
@@ -208,8 +202,8 @@ impl Simulation {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &mut visitor.browser_mut(arm).load;
-        let Some(asked) = load.requests.get_mut(usize::from(request.place)) else { return };
-        if load.number != request.load || std::mem::replace(&mut asked.answered, true) {
+        let Some(asked) = load.asked(request) else { return };
+        if std::mem::replace(&mut asked.answered, true) {
             return;
         }
         let (asset, page) = (asked.asset, load.page);

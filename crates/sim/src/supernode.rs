@@ -115,11 +115,8 @@ impl Simulation {
             return false;
         };
         let shelf = Rc::clone(&visitor.client.kept.shelf);
-        let load = &mut visitor.mesh.load;
-        let Some(asked) = load.requests.get_mut(usize::from(request.place)) else { return false };
-        let Some(asset) = asked.asset.filter(|_| load.number == request.load && !asked.origin_asked) else {
-            return false;
-        };
+        let Some(asked) = visitor.mesh.load.asked(request) else { return false };
+        let Some(asset) = asked.asset.filter(|_| !asked.origin_asked) else { return false };
         let Some(hash) = shelf.assets.get(self.origin.url(asset)).map(|shelved| shelved.hash) else {
             return false;
         };
@@ -180,11 +177,8 @@ impl Simulation {
         let now = self.now();
         let Some(round_trip) = self.round_trip_to_supernode(key) else { return };
         let Some(visitor) = self.visitors.get_mut(key) else { return };
-        let load = &visitor.mesh.load;
-        let Some(asked) = load.requests.get(usize::from(request.place)).copied() else { return };
-        let Some((asset, hash)) = asked.asset.zip(asked.hash).filter(|_| load.number == request.load) else {
-            return;
-        };
+        let Some(asked) = visitor.mesh.load.asked(request).copied() else { return };
+        let Some((asset, hash)) = asked.asset.zip(asked.hash) else { return };
         let size = self.site.assets[asset as usize].bytes;
         let took = now.since(asked.began);
         (0..segment_count(size.into()))

@@ -55,12 +55,7 @@ impl Simulation {
         let (now, unix_ms) = (self.now(), self.unix_ms());
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let unix_ms = wall_clock(unix_ms, &visitor.client);
-        let load = &visitor.mesh.load;
-        let Some(asked) =
-            load.requests.get(usize::from(request.place)).filter(|_| load.number == request.load)
-        else {
-            return;
-        };
+        let Some(asked) = visitor.mesh.load.asked(request) else { return };
         let (Some(asset), false) = (asked.asset, asked.answered || asked.origin_asked || asked.engine_asked)
         else {
             return;
