@@ -9,8 +9,11 @@ export interface Edgeweave extends EventTarget {
   enable(): void;
   /** Turns the client off in this browser, for this site, until `enable()`. */
   disable(): void;
-  /** Figures since the tab that runs the engine was opened: requests and bytes by source, neighbours, uploads. */
-  stats(): Promise<Stats>;
+  /**
+   * Figures since the tab that runs the engine was opened: requests and bytes by source, neighbours, uploads; and the
+   * client release that runs.
+   */
+  stats(): Promise<Stats & { release: string }>;
   /** Forgets everything that the secondary cache holds. */
   purge(): Promise<void>;
   /** The flight recorder: what happened lately, and why. */

@@ -16,6 +16,7 @@ import type { Output } from "./Output";
 import type { Payload } from "./Payload";
 import type { Policy } from "./Policy";
 import type { Prefer } from "./Prefer";
+import type { Prefetch } from "./Prefetch";
 import type { Reason } from "./Reason";
 import type { Renewal } from "./Renewal";
 import type { Report } from "./Report";
@@ -35,7 +36,7 @@ export const assetSet: Codec<AssetSet> = list(u32);
 
 export const byteRange: Codec<ByteRange> = struct<ByteRange>({ first: u64, last: option(u64) });
 
-export const reason: Codec<Reason> = oneOf<Reason>("not_admitted stale no_holder origin_faster origin_won stalled no_session no_engine engine_gone worker_stopped engine_busy bad_range origin_failed origin_changed no_consent disabled no_webrtc no_worker foreign_worker no_web_assembly content_security_policy save_data metered upload_cap breaker_open client_error storage_full storage_failed uninstalled switched_off holdout wrong_piece short_piece bad_frame unasked silent not_held busy channel_closed connect_timeout connect_failed replaced idle no_such_peer private no_store set_cookie varies status differs other_origin too_large not_cacheable origin_unreachable private_address redirect visitors_differ purged changed evicted protocol_version unknown_site malformed out_of_order flooding slow_reader shutting_down full unknown", "unknown");
+export const reason: Codec<Reason> = oneOf<Reason>("not_admitted stale no_holder origin_faster origin_won stalled no_session no_engine engine_gone worker_stopped engine_busy bad_range origin_failed origin_changed no_consent disabled no_webrtc no_worker foreign_worker content_security_policy save_data metered upload_cap breaker_open client_error storage_full storage_failed switched_off holdout wrong_piece short_piece bad_frame unasked silent not_held busy channel_closed connect_timeout connect_failed idle no_such_peer      differs  too_large      purged changed evicted protocol_version unknown_site malformed out_of_order flooding slow_reader shutting_down full unknown");
 
 export const circumstances: Codec<Circumstances> = struct<Circumstances>({ off: option(reason), alone: option(reason), selfish: option(reason) });
 
@@ -47,7 +48,9 @@ export const heldSegment: Codec<HeldSegment> = struct<HeldSegment>({ hash: diges
 
 export const prefer: Codec<Prefer> = oneOf<Prefer>("speed offload");
 
-export const policy: Codec<Policy> = struct<Policy>({ enabled: or(flag, true), prefer: or(prefer, "speed"), patience_ms: or(u32, 1000), rescue_patience_ms: or(u32, 10000), max_asset_bytes: or(u64, 134217728), cache_bytes: or(u64, 268435456), upload_bytes_per_month: or(u64, 2147483648), upload_bytes_per_second: or(u64, 8388608), neighbours: or(u32, 8), min_crowd: or(u32, 2), replicate_bytes_per_page: or(u64, 33554432), hedge: or(flag, true), holdout_percent: or(u32, 0), supernode: or(flag, false), strip_local_candidates: or(flag, false) });
+export const prefetch: Codec<Prefetch> = oneOf<Prefetch>("off conservative moderate");
+
+export const policy: Codec<Policy> = struct<Policy>({ enabled: flag, prefer: prefer, patience_ms: u32, rescue_patience_ms: u32, max_asset_bytes: u64, cache_bytes: u64, upload_bytes_per_month: u64, upload_bytes_per_second: u64, neighbours: u32, min_crowd: u32, replicate_bytes_per_page: u64, prefetch: or(prefetch, "conservative"), hedge: flag, holdout_percent: u32, supernode: flag, strip_local_candidates: flag });
 
 export const manifestVersion: Codec<ManifestVersion> = struct<ManifestVersion>({ epoch: u32, number: u32 });
 
@@ -130,7 +133,7 @@ export const shelf: Codec<Shelf> = struct<Shelf>({ patience_ms: u32, rescue_pati
 
 export const sources: Codec<Sources> = struct<Sources>({ cache: u64, peers: u64, supernode: u64, origin: u64 });
 
-export const stats: Codec<Stats> = struct<Stats>({ requests: sources, bytes: sources, uploaded: u64, replicated: u64, replicated_used: u64, neighbours: u32, crowd: u32, connected: flag, admitted: u32, held: u32, stored: u64, uploaded_this_month: u64, release: text, off: option(reason) });
+export const stats: Codec<Stats> = struct<Stats>({ requests: sources, bytes: sources, uploaded: u64, replicated: u64, replicated_used: u64, neighbours: u32, crowd: u32, connected: flag, admitted: u32, held: u32, stored: u64, uploaded_this_month: u64, prefetch: prefetch, off: option(reason) });
 
 export const traffic: Codec<Traffic> = struct<Traffic>({ requests: sources, bytes: sources, uploaded: u64, replicated: u64, replicated_used: u64 });
 

@@ -28,9 +28,14 @@ test("what a node leaves out is what its readers take for it", () => {
   expect(heard({ manifest: { version: { epoch: 1, number: 2 } } })).toEqual({
     manifest: { version: { epoch: 1, number: 2 }, reset: false, more: false, add: [], renew: [], remove: [] },
   });
-  expect(heard({ policy: { policy: { neighbours: 3 } } })).toMatchObject({
-    policy: { policy: { enabled: true, prefer: "speed", neighbours: 3 } },
-  });
+});
+
+test("a node that is older than the client says less of its policy", () => {
+  const said = (samples.ToPeer as [object, string][]).find(([value]) => "policy" in value)?.[0] as {
+    policy: { policy: object };
+  };
+  const older = { ...said.policy.policy, prefetch: undefined };
+  expect(heard({ policy: { policy: older } })).toEqual({ policy: { policy: { ...older, prefetch: "conservative" } } });
 });
 
 test("what a newer node says besides is passed over", () => {

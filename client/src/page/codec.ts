@@ -230,12 +230,12 @@ export function variants<T>(
   };
 }
 
-/** One of several names; one that is not known is taken for `other`, if that is allowed. */
-export function oneOf<T extends string>(names: string, other?: T): Codec<T> {
-  const table = names.split(" ") as T[];
+/** One of several names, of which empty ones only keep a place; one that is not known is taken for "unknown", if that is among them. */
+export function oneOf<T extends string>(names: string): Codec<T> {
+  const table = names.split(" ");
   return {
     write(to, value) {
-      const index = table.indexOf(table.includes(value) || other === undefined ? value : other);
+      const index = table.indexOf(table.includes(value) ? value : "unknown");
       check(index >= 0);
       u32.write(to, index);
     },

@@ -58,10 +58,8 @@ export async function runEngine(
         for (const each of decoded(list(output), answer(engine.handle(performance.now())))) effect(each);
       }
       clearTimeout(timer);
-      const due = engine.timeout();
-      if (due < Number.POSITIVE_INFINITY) {
-        timer = setTimeout(() => handle("tick"), Math.min(Math.max(0, due - performance.now()), LONGEST_TIMER_MS));
-      }
+      // Where nothing is due, a tick too many does no harm.
+      timer = setTimeout(() => handle("tick"), Math.min(engine.timeout() - performance.now(), LONGEST_TIMER_MS));
     } catch (error) {
       stopped = true;
       failed(error);

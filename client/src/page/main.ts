@@ -6,6 +6,7 @@ import type { Stats } from "../generated/Stats";
 import { channel } from "./channel";
 import { showIndicator } from "./indicator";
 import { type Leader, lead } from "./leader";
+import { prefetch } from "./prefetch";
 import { observeResources } from "./resources";
 
 /** The lock that the tab that leads holds. */
@@ -22,6 +23,8 @@ export interface Config {
   failed: (error: unknown) => void;
   api: Edgeweave;
   indicator: boolean;
+  /** What the page's policy lets inline scripts run by. */
+  nonce: string | undefined;
 }
 
 /** What the snippet can ask. */
@@ -109,6 +112,7 @@ export async function start(config: Config): Promise<Running> {
 
   function show(stats: Stats): void {
     if (leader) indicator?.(stats.uploaded);
+    prefetch(stats.prefetch, config.nonce);
     config.api.dispatchEvent(new CustomEvent("stats", { detail: stats }));
   }
 }

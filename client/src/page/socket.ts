@@ -4,9 +4,8 @@ import type { ToPeer } from "../generated/ToPeer";
 
 /** The WebSocket to the node. */
 export function socket(base: string, site: string, handle: (input: Input) => void) {
-  const url = new URL("/mesh", base);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.searchParams.set("site", site);
+  // Older browsers know no WebSocket by "http".
+  const url = `${base.replace("http", "ws")}/mesh?site=${encodeURIComponent(site)}`;
   let open: WebSocket | undefined;
 
   function disconnect(): void {

@@ -35,7 +35,7 @@ export async function storage() {
         await cache.put(segmentKey(hash, segment), segmentResponse(content, content.size, asset));
         return undefined;
       } catch (error) {
-        return error instanceof DOMException && error.name === "QuotaExceededError" ? "storage_full" : "storage_failed";
+        return (error as Error).name === "QuotaExceededError" ? "storage_full" : "storage_failed";
       }
     },
     /** Reads part of a segment; nothing when it is no longer there. */

@@ -3,7 +3,8 @@ import type { ShelfAsset } from "../generated/ShelfAsset";
 /** The name of our cache in the browser's Cache Storage. */
 export const CACHE = "edgeweave";
 
-const FOLDER = "/.edgeweave/";
+/** Where what is ours is stored. */
+export const FOLDER = "/.edgeweave/";
 
 /** Where a segment of a content is stored. */
 export function segmentKey(hash: string, segment: number): string {
@@ -14,8 +15,6 @@ export function segmentKey(hash: string, segment: number): string {
 export const SHELF_KEY = `${FOLDER}shelf`;
 /** Where the engine's memory is stored. */
 export const STATE_KEY = `${FOLDER}state`;
-/** Where the worker counts tabs that no longer run the snippet. */
-export const MISSED_KEY = `${FOLDER}missed`;
 
 /** Reads a segment's key back; nothing for other keys. */
 export function segmentOf(url: string): { hash: string; segment: number } | undefined {

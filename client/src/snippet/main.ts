@@ -2,7 +2,6 @@
 // rest when the page is idle or a request waits for it. Size is a feature.
 import type { Edgeweave } from "../api";
 import type { Reason } from "../generated/Reason";
-import type { Stats } from "../generated/Stats";
 import type { Running } from "../page/main";
 import { CACHE } from "../shared/storage";
 import { isAside, type Known } from "../shared/wire";
@@ -56,6 +55,7 @@ async function load(): Promise<Running | undefined> {
       failed,
       api,
       indicator: script?.dataset.indicator !== undefined,
+      nonce: script?.nonce,
     });
     setTimeout(() => offHere || worked(), WORKED_MS);
     return started;
@@ -160,7 +160,7 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
     remember({ disabled: true });
     void stop();
   },
-  async stats(): Promise<Stats> {
+  async stats() {
     const stats = await (await running)?.stats();
     return {
       requests: none,
@@ -175,6 +175,7 @@ const api: Edgeweave = Object.assign(new EventTarget(), {
       held: 0,
       stored: 0,
       uploaded_this_month: 0,
+      prefetch: "off" as const,
       release: known.release,
       ...stats,
       off: off() ?? stats?.off ?? null,

@@ -1,4 +1,4 @@
-import { CACHE, MISSED_KEY } from "../shared/storage";
+import { CACHE, FOLDER } from "../shared/storage";
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -8,6 +8,9 @@ const ALIVE_MS = 20_000;
 const REPLY_MS = 5_000;
 /** So many tabs in a row without the snippet mean that the site no longer uses it. */
 const MISSED_MOST = 3;
+
+/** Where tabs are counted that no longer run the snippet. */
+const MISSED_KEY = `${FOLDER}missed`;
 
 const seen = new Set<string>();
 const alive = new Set<string>();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::message::{ToNode, ToPeer};
+use edgeweave_protocol::policy::Prefetch;
 use edgeweave_protocol::report::{Event, Report, Sources};
 use edgeweave_protocol::{AssetId, Digest, PeerId, Reason, Signal, SiteId};
 use serde::{Deserialize, Serialize};
@@ -560,8 +561,8 @@ pub struct Stats {
     /// Bytes uploaded this month.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub uploaded_this_month: u64,
-    /// The client release that runs.
-    pub release: Box<str>,
+    /// What the browser is to fetch of linked pages before its visitor goes there.
+    pub prefetch: Prefetch,
     /// Why the client takes no part, if it does not.
     pub off: Option<Reason>,
 }

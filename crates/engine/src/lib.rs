@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use edgeweave_protocol::manifest::{ManifestDelta, ManifestVersion};
 use edgeweave_protocol::message::ToNode;
-use edgeweave_protocol::policy::Policy;
+use edgeweave_protocol::policy::{Policy, Prefetch};
 use edgeweave_protocol::report::{Event, Note, Report, Traffic};
 use edgeweave_protocol::{AssetId, Digest, Reason, SiteId, Timestamp};
 use io::{Circumstances, Handle, RequestId, Stats};
@@ -405,6 +405,7 @@ impl Engine {
     fn tell_stats(&mut self, now: Timestamp) {
         self.stats_due = None;
         self.stats_told = Some(now);
+        let off = self.off_reason();
         let stats = Stats {
             requests: self.traffic.requests,
             bytes: self.traffic.bytes,
@@ -418,8 +419,8 @@ impl Engine {
             held: self.store.whole,
             stored: self.store.bytes(),
             uploaded_this_month: self.memory.uploaded,
-            release: self.release.clone(),
-            off: self.off_reason(),
+            prefetch: if self.session.synced && off.is_none() { self.policy.prefetch } else { Prefetch::Off },
+            off,
         };
         self.out.push(Output::Stats(stats));
     }

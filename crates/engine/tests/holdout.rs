@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::{World, world};
 use edgeweave_engine::{Input, Output};
 use edgeweave_protocol::message::{ToNode, ToPeer};
+use edgeweave_protocol::policy::Prefetch;
 use edgeweave_protocol::{AssetSet, PeerId, Reason};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,6 +23,24 @@ fn who_is_held_out_is_left_alone_and_says_how_long_pages_took() {
     world.run(4 * SECOND);
     assert_eq!(world.visitors[visitor].shelf.assets.iter().count(), 0, "the worker leaves everything alone");
     assert_eq!(world.visitors[visitor].stats.off, Some(Reason::Holdout));
+}
+
+#[test]
+fn pages_are_fetched_ahead_as_the_policy_says_and_never_for_who_is_held_out() {
+    for (holdout_percent, expected) in [(0, Prefetch::Moderate), (100, Prefetch::Off)] {
+        let mut world = world();
+        world.policy.prefetch = Prefetch::Moderate;
+        world.policy.holdout_percent = holdout_percent;
+        let visitor = world.arrive(&[]);
+        world.run(SECOND);
+        assert_eq!(world.visitors[visitor].stats.prefetch, expected);
+        // Before the site's policy is known, nobody knows who is held out.
+        let first = world.visitors[visitor].record.outputs.iter().find_map(|output| match output {
+            Output::Stats(stats) => Some(stats.prefetch),
+            _ => None,
+        });
+        assert_eq!(first, Some(Prefetch::Off));
+    }
 }
 
 #[test]

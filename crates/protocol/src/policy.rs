@@ -13,6 +13,21 @@ pub enum Prefer {
     Offload,
 }
 
+/// What a browser fetches of a linked page before its visitor goes there, by the browser's own means. The names are those of
+/// speculation rules (<https://developer.mozilla.org/docs/Web/HTML/Reference/Elements/script/type/speculationrules>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Prefetch {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The document, when the link is pressed: it is on its way before the press is over.
+    Conservative,
+    /// The document, when a pointer rests on the link.
+    Moderate,
+}
+
 /// A site's policy. Every key has a default that is right for most sites.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -46,6 +61,8 @@ pub struct Policy {
     /// where it is zero.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub replicate_bytes_per_page: u64,
+    /// What is fetched of a linked page before its visitor goes there.
+    pub prefetch: Prefetch,
     /// The supernode, or the origin, is started beside a slow mesh. Off, which is for experiments only, the mesh is waited for until it
     /// stalls.
     pub hedge: bool,
@@ -73,6 +90,7 @@ impl Default for Policy {
             neighbours: 8,
             min_crowd: 2,
             replicate_bytes_per_page: 32 << 20,
+            prefetch: Prefetch::Conservative,
             hedge: true,
             holdout_percent: 0,
             supernode: false,

@@ -79,8 +79,6 @@ reasons! {
     NoWorker = "no_worker",
     /// Another service worker owns this scope.
     ForeignWorker = "foreign_worker",
-    /// The browser cannot run WebAssembly here.
-    NoWebAssembly = "no_web_assembly",
     /// The page's Content-Security-Policy forbids a part of the client.
     ContentSecurityPolicy = "content_security_policy",
     /// The visitor asked to save data.
@@ -97,8 +95,6 @@ reasons! {
     StorageFull = "storage_full",
     /// The browser refused to read or write its storage.
     StorageFailed = "storage_failed",
-    /// The site no longer uses Edgeweave.
-    Uninstalled = "uninstalled",
     /// The site's policy switched the mesh off, or pages are slower with it where this visitor is.
     SwitchedOff = "switched_off",
     /// The visitor was drawn to be left alone, for comparison.
@@ -125,8 +121,6 @@ reasons! {
     ConnectTimeout = "connect_timeout",
     /// The connection failed.
     ConnectFailed = "connect_failed",
-    /// There were more useful neighbours.
-    Replaced = "replaced",
     /// Nothing has passed over the channel for a while.
     Idle = "idle",
     /// The peer is not, or no longer, in this swarm.

@@ -36,6 +36,16 @@ pub(crate) struct Browser {
     pub(crate) connection: Transport,
     pub(crate) supernode: Transport,
     pub(crate) load: Load,
+    /// The next page's document, if it is asked for already.
+    pub(crate) ahead: Option<Ahead>,
+}
+
+/// A document that the browser fetches before its visitor goes there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    pub(crate) bytes: u64,
+    /// Whether all of it is here.
+    pub(crate) here: bool,
 }
 
 impl Browser {
@@ -49,6 +59,7 @@ impl Browser {
             connection: Transport::new(http, ORIGIN_KEEPS, false, roughness),
             supernode: Transport::new(http, BROWSER_KEEPS, true, roughness),
             load: Load::default(),
+            ahead: None,
         }
     }
 }
@@ -217,11 +228,11 @@ impl Transport {
         }
     }
 
-    /// The page has gone: nothing more is wanted.
-    pub(crate) fn abandon(&mut self) {
+    /// The page has gone: nothing more of it is wanted.
+    pub(crate) fn abandon(&mut self, load: u16) {
         match self {
-            Self::H1(pool) => pool.abandon(),
-            Self::H2(connection) => connection.abandon(),
+            Self::H1(pool) => pool.abandon(load),
+            Self::H2(connection) => connection.abandon(load),
         }
     }
 }
@@ -339,9 +350,9 @@ impl Connection {
         self.answers.retain(|answer| answer.request != request);
     }
 
-    /// The page has gone: nothing more is wanted.
-    pub(crate) fn abandon(&mut self) {
-        self.answers.clear();
+    /// The page has gone: nothing more of it is wanted.
+    pub(crate) fn abandon(&mut self, load: u16) {
+        self.answers.retain(|answer| answer.request.load != load);
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Event {
     Visit,
     /// The visitor goes to the next page, or leaves.
     NextView { visitor: Key },
+    /// The visitor is about to go to the next page: its link is pointed at.
+    Pointed { visitor: Key },
     /// A server sends the next part of what a browser asked for.
     Pump { visitor: Key, arm: Arm, server: Server },
     /// The last byte of a server's answer is here.
@@ -106,6 +108,7 @@ impl Fingerprint for Event {
         match self {
             Self::Visit => 1 << 56,
             Self::NextView { visitor } => 2 << 56 ^ visitor.number(),
+            Self::Pointed { visitor } => 27 << 56 ^ visitor.number(),
             Self::Pump { visitor, arm, server } => {
                 3 << 56 ^ visitor.number() << 2 ^ (*server as u64) << 1 ^ *arm as u64
             }

@@ -277,10 +277,11 @@ impl Pool {
         });
     }
 
-    /// The page has gone: nothing more is wanted.
-    pub(crate) fn abandon(&mut self) {
-        self.waiting.clear();
-        self.lines.retain(|line| line.answer.is_none_or(|answer| answer.left == 0));
+    /// The page has gone: nothing more of it is wanted.
+    pub(crate) fn abandon(&mut self, load: u16) {
+        self.waiting.retain(|ask| ask.request.load != load);
+        let stays = |answer: Answer| answer.left == 0 || answer.ask.request.load != load;
+        self.lines.retain(|line| line.answer.is_none_or(stays));
     }
 }
 
@@ -419,7 +420,7 @@ mod tests {
         browser.ask(210, 2, 1_000, Urgency::Soon);
         assert_eq!(browser.run().to_vec(), [(0, 200), (2, 410)]);
         browser.ask(500, 3, 1_000, Urgency::Soon);
-        browser.pool.abandon();
+        browser.pool.abandon(0);
         assert!(browser.run().len() == 2 && !browser.pool.is_open(Timestamp::from_millis(510)));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edgeweave_engine::io::FetchedResource;
 
-use crate::browser::{Load, Request, RequestKey};
+use crate::browser::{Ahead, Load, Request, RequestKey};
 use crate::event::{Arm, Event, Server};
 use crate::figures::Asked;
 use crate::http1::{Ask, Urgency};
@@ -15,7 +15,7 @@ use crate::simulation::Simulation;
 use crate::slab::Key;
 use crate::supernode;
 use crate::visitor::Visitor;
-use crate::world::site::{AssetKind, AssetModel};
+use crate::world::site::{AssetKind, AssetModel, Page};
 
 /// What a desktop computer takes for an answer from its HTTP cache.
 const CACHE_ANSWER: Duration = Duration::from_millis(2);
@@ -29,6 +29,14 @@ pub(crate) fn urgency(asset: &AssetModel) -> Urgency {
         _ if asset.render_blocking => Urgency::Blocking,
         AssetKind::Style | AssetKind::Script | AssetKind::Font => Urgency::Soon,
         AssetKind::Picture | AssetKind::Media => Urgency::Later,
+    }
+}
+
+impl Page {
+    /// How its document is asked for, of an origin that takes `slow` longer than it would.
+    pub(crate) fn ask(&self, request: RequestKey, slow: Duration) -> Ask {
+        let think = Duration::from_micros(self.think_us) + slow;
+        Ask { request, bytes: self.html_bytes.into(), think, urgency: Urgency::Blocking }
     }
 }
 
@@ -100,11 +108,18 @@ impl Simulation {
             return;
         }
         let asset = asked.asset;
-        let (bytes, think) = match asset {
-            None => {
-                let document = &self.site.pages[page];
-                (u64::from(document.html_bytes), Duration::from_micros(document.think_us) + slow)
-            }
+        let ask = match asset {
+            None => match browser.ahead.take() {
+                Some(Ahead { bytes, here }) => {
+                    browser.load.origin_bytes += bytes;
+                    if here {
+                        let took = CACHE_ANSWER.mul_f64(slowness);
+                        self.queue.plan(now + took, Event::AnsweredLocally { visitor: key, arm, request });
+                    }
+                    return;
+                }
+                None => self.site.pages[page].ask(request, slow),
+            },
             Some(asset) => {
                 let copy = browser.http_cache.get(asset);
                 if copy.is_some_and(|copy| now < copy.fresh_until) {
@@ -129,11 +144,12 @@ impl Simulation {
                 let unchanged = copy.is_some_and(|copy| copy.version == content.version);
                 let size = u64::from(self.site.assets[asset as usize].bytes);
                 // What the mesh has delivered is not asked for again.
-                (if unchanged { 0 } else { size - asked.from_mesh.min(size) }, STATIC_THINK + slow)
+                let bytes = if unchanged { 0 } else { size - asked.from_mesh.min(size) };
+                let urgency = urgency(&self.site.assets[asset as usize]);
+                Ask { request, bytes, think: STATIC_THINK + slow, urgency }
             }
         };
-        let urgency = asset.map_or(Urgency::Blocking, |asset| urgency(&self.site.assets[asset as usize]));
-        let ask = Ask { request, bytes, think, urgency };
+        let bytes = ask.bytes;
         browser.load.origin_bytes += bytes;
         if let Some(at) = browser.connection.ask(now, ask, round_trip) {
             self.queue.plan(at, Event::Pump { visitor: key, arm, server: Server::Origin });
@@ -171,6 +187,10 @@ impl Simulation {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let browser = visitor.browser_mut(arm);
+        if request.load == browser.load.number + 1 {
+            browser.ahead.iter_mut().for_each(|ahead| ahead.here = true);
+            return;
+        }
         let Some(asked) = browser.load.asked(request).copied() else { return };
         if let Some(asset) = asked.asset {
             let model = &self.site.assets[asset as usize];
@@ -281,8 +301,8 @@ impl Simulation {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let country = visitor.person.country;
         let browser = visitor.browser_mut(arm);
-        browser.connection.abandon();
-        browser.supernode.abandon();
+        browser.connection.abandon(browser.load.number);
+        browser.supernode.abandon(browser.load.number);
         let load = &mut browser.load;
         if load.number > 0 && load.loaded.is_none() {
             load.loaded = Some(now);

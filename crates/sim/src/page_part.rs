@@ -424,6 +424,7 @@ impl Simulation {
                 }
             }
             Output::Stats(stats) => {
+                part.prefetch = stats.prefetch;
                 // Before there is a session, the policy may not be the site's.
                 if let Some(visitor) = self.visitors.get_mut(key).filter(|_| part.connected) {
                     visitor.client.kept.held_out = Some(stats.off == Some(Reason::Holdout));

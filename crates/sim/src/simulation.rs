@@ -125,6 +125,7 @@ impl Simulation {
         match event {
             Event::Visit => self.visit(),
             Event::NextView { visitor } => self.next_view(visitor),
+            Event::Pointed { visitor } => self.pointed(visitor),
             Event::Pump { visitor, arm, server } => self.pump(visitor, arm, server),
             Event::Answered { visitor, arm, server, request } => match server {
                 Server::Origin => self.answered_by_origin(visitor, arm, request),
@@ -210,6 +211,7 @@ impl Simulation {
         let first_ever = visitor.planned.session == 0 && visitor.next_view == 0;
         visitor.next_view += 1;
         self.queue.plan(now + EXPECTED_LOAD + dwell, Event::NextView { visitor: key });
+        self.plan_pointing(key, EXPECTED_LOAD + dwell);
         self.figures.viewed(network);
         self.begin_page(key, Arm::Holdout, page, first_ever);
         self.begin_page(key, Arm::Mesh, page, first_ever);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use edgeweave_engine::io::{FetchedResource, Shelf};
 use edgeweave_engine::{Engine, Input, State};
 use edgeweave_protocol::manifest::segment_count;
+use edgeweave_protocol::policy::Prefetch;
 use edgeweave_protocol::{Digest, PeerId, Timestamp};
 
 use crate::browser::{Browser, HttpCache, RequestKey};
@@ -102,6 +103,8 @@ pub(crate) struct PagePart {
     pub(crate) engine: Engine,
     pub(crate) session: Option<u32>,
     pub(crate) connected: bool,
+    /// What the browser fetches of linked pages ahead.
+    pub(crate) prefetch: Prefetch,
     pub(crate) peer: Option<PeerId>,
     pub(crate) channels: Vec<Channel>,
     pub(crate) payloads: Payloads,
@@ -119,6 +122,7 @@ impl PagePart {
             engine,
             session: None,
             connected: false,
+            prefetch: Prefetch::Off,
             peer: None,
             channels: Vec::new(),
             payloads: Payloads::default(),

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use edgeweave_sim::{Arms, Control, Fault, Nat, Outcome, Scenario, ScenarioError, plan, run};
+use edgeweave_protocol::policy::{Policy, Prefetch};
+use edgeweave_sim::{Arms, Control, Fault, Nat, Outcome, Scenario, ScenarioError, Summary, plan, run};
 
 /// A shop of four pages, half of whose visitors come again within minutes.
 const SHOP: &str = r#"
@@ -185,6 +186,31 @@ fn pages_are_faster_with_the_mesh_and_no_law_is_broken() {
     assert!(views.mesh.origin_bytes < views.holdout.origin_bytes);
     // The first page of a visitor needs TCP, the document, what it names and the font: four round trips at least.
     assert!(outcome.summary.first_visit.holdout.p50_ms > 480.0, "{:?}", outcome.summary.first_visit);
+}
+
+#[test]
+fn documents_that_are_fetched_ahead_make_the_next_pages_faster_and_are_fetched_once() {
+    let of = |prefetch| {
+        let policy = Policy { prefetch, ..shop().policy };
+        outcome(Scenario { policy, ..shop() }).summary
+    };
+    let [off, conservative, moderate] =
+        [Prefetch::Off, Prefetch::Conservative, Prefetch::Moderate].map(|prefetch| of(prefetch));
+    let mesh = |summary: &Summary| summary.page_load.mesh.mean_ms;
+    // Everybody has Chromium and a pointer; two of three pages are no visitor's first.
+    assert!(
+        (35.0..85.0).contains(&(mesh(&off) - mesh(&conservative))),
+        "{} {}",
+        mesh(&off),
+        mesh(&conservative)
+    );
+    assert!((70.0..170.0).contains(&(mesh(&off) - mesh(&moderate))), "{} {}", mesh(&off), mesh(&moderate));
+    for ahead in [&conservative, &moderate] {
+        assert!(ahead.page_load.holdout.mean_ms == off.page_load.holdout.mean_ms);
+        let (all, before) =
+            (ahead.taking_part.mesh.origin_bytes as f64, off.taking_part.mesh.origin_bytes as f64);
+        assert!((all / before - 1.0).abs() < 0.02, "{all} {before}");
+    }
 }
 
 #[test]

@@ -59,9 +59,10 @@ impl Table<'_> {
                 format!("{structure}<{name}>({})", self.fields(name, fields)?)
             }
             ContainerFormat::Enum(variants) if variants.values().all(|v| v.value == VariantFormat::Unit) => {
-                let names: Vec<&str> = variants.values().map(|variant| variant.name.as_str()).collect();
-                let other = formats::other(name).map(|other| format!(", \"{other}\"")).unwrap_or_default();
-                format!("{}<{name}>(\"{}\"{other})", self.used("oneOf"), names.join(" "))
+                // Nothing stands for what is not met: the others' places count.
+                let met = |it: &str| if formats::is_met(name, it) { it.to_owned() } else { String::new() };
+                let names: Vec<String> = variants.values().map(|variant| met(&variant.name)).collect();
+                format!("{}<{name}>(\"{}\")", self.used("oneOf"), names.join(" "))
             }
             ContainerFormat::Enum(variants) => {
                 let mut text = format!("{}<{name}>({{\n", self.used("variants"));

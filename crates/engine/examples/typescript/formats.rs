@@ -6,7 +6,7 @@ use edgeweave_engine::{Input, Output, Setup};
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::manifest::{Asset, ManifestDelta};
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
-use edgeweave_protocol::policy::{Policy, Prefer};
+use edgeweave_protocol::policy::{Policy, Prefer, Prefetch};
 use edgeweave_protocol::report::{Event, Note};
 use edgeweave_protocol::{AssetId, AssetSet, Digest, PeerId, Reason, Signal, SiteId};
 use serde::Serialize;
@@ -32,6 +32,7 @@ pub(crate) fn registry() -> Result<Registry, Error> {
     tracer.trace_type::<Reason>(&samples)?;
     tracer.trace_type::<Event>(&samples)?;
     tracer.trace_type::<Prefer>(&samples)?;
+    tracer.trace_type::<Prefetch>(&samples)?;
     tracer.trace_type::<Meeting>(&samples)?;
     tracer.trace_type::<ToNode>(&samples)?;
     tracer.trace_type::<ToPeer>(&samples)?;
@@ -42,6 +43,9 @@ pub(crate) fn registry() -> Result<Registry, Error> {
     Ok(tracer.registry()?)
 }
 
+/// Fields of the policy that a node may not know which is older than the client.
+const NEW_IN_POLICY: [&str; 1] = ["prefetch"];
+
 /// What readers of JSON take for a field that is missing, by the names of its struct and its own. Only what a node says
 /// is read as JSON by the shell.
 pub(crate) fn defaults(registry: &Registry) -> Result<BTreeMap<(String, String), Value>, Error> {
@@ -49,6 +53,8 @@ pub(crate) fn defaults(registry: &Registry) -> Result<BTreeMap<(String, String),
     probe::<Asset>(registry, "Asset", &mut found)?;
     probe::<ManifestDelta>(registry, "ManifestDelta", &mut found)?;
     probe::<Policy>(registry, "Policy", &mut found)?;
+    // A node says all of its policy that it knows.
+    found.retain(|(of, field), _| of != "Policy" || NEW_IN_POLICY.contains(&field.as_str()));
     Ok(found)
 }
 
@@ -74,7 +80,22 @@ fn probe<T: Serialize + DeserializeOwned>(
     Ok(())
 }
 
-/// What a name that nobody knows is read as, for enums that allow it.
-pub(crate) fn other(name: &str) -> Option<&'static str> {
-    (name == "Reason").then_some(Reason::Unknown.as_str())
+/// Why nodes do not admit what they have fetched: browsers never meet these, and their names weigh.
+const NODES_OWN: [Reason; 11] = [
+    Reason::Private,
+    Reason::NoStore,
+    Reason::SetCookie,
+    Reason::Varies,
+    Reason::Status,
+    Reason::OtherOrigin,
+    Reason::NotCacheable,
+    Reason::OriginUnreachable,
+    Reason::PrivateAddress,
+    Reason::Redirect,
+    Reason::VisitorsDiffer,
+];
+
+/// Whether a browser can meet the variant `name` of an enum.
+pub(crate) fn is_met(of: &str, name: &str) -> bool {
+    of != "Reason" || NODES_OWN.iter().all(|reason| reason.as_str() != name)
 }

@@ -6,7 +6,7 @@ use edgeweave_protocol::{Digest, PeerId};
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
-use crate::formats::{ContainerFormat, Format, Named, Registry, VariantFormat};
+use crate::formats::{ContainerFormat, Format, Named, Registry, VariantFormat, is_met};
 
 /// JavaScript's numbers are whole up to here.
 const MOST: u64 = (1 << 53) - 1;
@@ -32,7 +32,8 @@ pub(crate) fn container(
         (_, ContainerFormat::NewTypeStruct(of)) => value(registry, of, rng),
         (_, ContainerFormat::Struct(fields)) => structure(registry, fields, rng),
         (_, ContainerFormat::Enum(variants)) => {
-            let Some(Named { name, value: of }) = variants.values().nth(variant % variants.len()) else {
+            let met: Vec<_> = variants.values().filter(|of| is_met(name, &of.name)).collect();
+            let Some(Named { name, value: of }) = met.get(variant % met.len()) else {
                 return Value::Null;
             };
             let inner = match of {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use edgeweave_coordinator::AdmissionRules;
 use edgeweave_protocol::SiteId;
 use edgeweave_protocol::limits::MAX_ASSET_BYTES;
-use edgeweave_protocol::policy::{Policy, Prefer};
+use edgeweave_protocol::policy::{Policy, Prefer, Prefetch};
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
@@ -234,6 +234,7 @@ fn read_policy(table: &mut Table<'_, '_>, policy: &mut Policy) {
     table.set("neighbours", &mut policy.neighbours, number(0, any));
     table.set("min_crowd", &mut policy.min_crowd, number(0, any));
     table.set("replicate_bytes_per_page", &mut policy.replicate_bytes_per_page, number(0, any_bytes));
+    table.set("prefetch", &mut policy.prefetch, |value| prefetch(text(value)?));
     table.set("hedge", &mut policy.hedge, yes_or_no);
     table.set("holdout_percent", &mut policy.holdout_percent, number(0, 50));
     table.set("strip_local_candidates", &mut policy.strip_local_candidates, yes_or_no);
@@ -245,6 +246,16 @@ pub fn prefer(text: &str) -> Result<Prefer, String> {
         "speed" => Ok(Prefer::Speed),
         "offload" => Ok(Prefer::Offload),
         _ => Err("neither \"speed\" nor \"offload\"".into()),
+    }
+}
+
+/// `off`, `conservative` or `moderate`.
+fn prefetch(text: &str) -> Result<Prefetch, String> {
+    match text {
+        "off" => Ok(Prefetch::Off),
+        "conservative" => Ok(Prefetch::Conservative),
+        "moderate" => Ok(Prefetch::Moderate),
+        _ => Err("none of \"off\", \"conservative\" and \"moderate\"".into()),
     }
 }
 
