@@ -22,6 +22,8 @@ const { chromium } = createRequire(options.client)("playwright-core");
 const LOAD_TIMEOUT_MS = 60_000;
 /** Milliseconds for which a client that has not said which arm it is in is waited for. */
 const ARM_TIMEOUT_MS = 5_000;
+/** Milliseconds after a click after which it leads to no page. */
+const CLICK_LEADS_MS = 2_000;
 /** How often something that is waited for is looked at, in milliseconds. */
 const POLL_MS = 100;
 /** Milliseconds for which a page is looked at after it has loaded, at least. */
@@ -218,16 +220,40 @@ function logged({ args, stackTrace }) {
   return `${words.join(" ")} (${stackTrace?.callFrames[0]?.url ?? ""})`;
 }
 
-/** Goes to a page: by a link, where there is one. */
+/** Goes to a page: by a link, where there is one that can be pointed at. */
 async function go(page, url, from) {
-  const isLinked = await page.evaluate((url) => [...document.links].some((link) => link.href.split("#")[0] === url), url);
-  const byLink = () =>
-    page.evaluate((url) => {
-      // Other handlers of the page may open something else instead.
-      location.href = url;
-    }, url);
+  const link = await page.evaluate(placeOfLink, url);
   const byName = () => page.send("Page.navigate", { url, ...(from && { referrer: from }) });
-  await page.load(isLinked ? byLink : byName, LOAD_TIMEOUT_MS);
+  await page.load(() => (link ? click(page, link, byName) : byName()), LOAD_TIMEOUT_MS);
+}
+
+/** Where a link can be pointed at that leads to a page, in this tab. Runs in the page. */
+function placeOfLink(url) {
+  for (const link of document.links) {
+    if (link.href.split("#")[0] !== url || !["", "_self"].includes(link.target)) continue;
+    link.scrollIntoView({ block: "center", behavior: "instant" });
+    const { left, top, width, height } = link.getClientRects()[0] ?? {};
+    const place = { x: left + width / 2, y: top + height / 2 };
+    if (width > 0 && document.elementFromPoint(place.x, place.y)?.closest("a") === link) return place;
+  }
+  return null;
+}
+
+/** Clicks as people do. Where the page makes something else of it, `instead` is done. */
+async function click(page, place, instead) {
+  let leads = false;
+  const deaf = page.listen((event) => {
+    if (event === "Page.frameStartedNavigating") leads = true;
+  });
+  const mouse = (type) => page.send("Input.dispatchMouseEvent", { type, ...place, button: "left", clickCount: 1 });
+  await mouse("mouseMoved");
+  await wait(options.rest_ms);
+  await mouse("mousePressed");
+  await wait(options.press_ms);
+  await mouse("mouseReleased");
+  for (const end = Date.now() + CLICK_LEADS_MS; !leads && Date.now() < end; ) await wait(POLL_MS);
+  deaf();
+  return leads ? undefined : instead();
 }
 
 function statsOf(page) {

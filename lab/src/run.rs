@@ -371,6 +371,8 @@ fn driver(options: &Options, origin_url: &str, node_url: &str) -> Result<Process
         "origin": format!("{origin_url}/"),
         "secure": [origin_url, node_url],
         "plain": edgeweave_origin::PLAIN,
+        "rest_ms": edgeweave_sim::REST.as_millis(),
+        "press_ms": edgeweave_sim::PRESS.as_millis(),
         "client": options.checkout.join("client/package.json"),
     });
     let mut command = Command::new(&options.node);

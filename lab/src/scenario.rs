@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use edgeweave_protocol::policy::{Policy, Prefetch};
 use edgeweave_sim::{GivenNetwork, NatShares, Scenario, SiteModel};
 
 /// What a request costs a service worker in Chromium on two processors, which the browser, its driver and the network share:
@@ -18,6 +19,8 @@ pub(crate) fn default() -> Scenario {
         // Everything that helps a site's first visitors.
         native_peer: true,
         warmed: true,
+        // No link of a site in a folder changes anything.
+        policy: Policy { prefetch: Prefetch::Moderate, ..Policy::default() },
         site: SiteModel {
             bounce_share: 0.3,
             pages_per_visit: 4.0,
