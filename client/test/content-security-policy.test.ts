@@ -12,7 +12,7 @@ type Directives = Record<"script-src" | "connect-src" | "worker-src", string>;
 /** What docs/site.md says. */
 function documented(node: string): Directives {
   return {
-    "script-src": `${node} 'wasm-unsafe-eval'`,
+    "script-src": `${node} 'wasm-unsafe-eval' 'inline-speculation-rules'`,
     "connect-src": `'self' ${node} ${node.replace("http", "ws")}`,
     "worker-src": "'self'",
   };

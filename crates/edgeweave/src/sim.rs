@@ -59,7 +59,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     until_page_views: Option<u64>,
     /// What pages prefer, and what is left out: speed, offload, random-neighbours, no-hedging, no-replication,
-    /// no-supernodes, with commas between them.
+    /// no-prefetch, no-supernodes, with commas between them.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     policy: Vec<Way>,
     /// Page views over which the policies are compared with simpler ones; zero compares nothing. By default the usual
@@ -82,6 +82,7 @@ enum Way {
     RandomNeighbours,
     NoHedging,
     NoReplication,
+    NoPrefetch,
     NoSupernodes,
 }
 
@@ -93,6 +94,7 @@ impl Way {
             Self::RandomNeighbours => Without::Ranking.apply(scenario),
             Self::NoHedging => Without::Hedging.apply(scenario),
             Self::NoReplication => Without::Replication.apply(scenario),
+            Self::NoPrefetch => Without::Prefetch.apply(scenario),
             Self::NoSupernodes => Without::Supernodes.apply(scenario),
         }
     }

@@ -1,6 +1,7 @@
 //! What the mesh's policies are worth: the same visits without one of them at a time, and with none.
 
 use edgeweave_coordinator::Introductions;
+use edgeweave_protocol::policy::Prefetch;
 use serde::Serialize;
 
 use crate::scenario::{Scenario, ScenarioError};
@@ -15,6 +16,8 @@ pub enum Without {
     Hedging,
     /// Nothing is fetched ahead.
     Replication,
+    /// No document is fetched before its page.
+    Prefetch,
     /// There are no supernodes.
     Supernodes,
 }
@@ -26,6 +29,7 @@ impl Without {
             Self::Ranking => scenario.introductions = Introductions::Random,
             Self::Hedging => scenario.policy.hedge = false,
             Self::Replication => scenario.policy.replicate_bytes_per_page = 0,
+            Self::Prefetch => scenario.policy.prefetch = Prefetch::Off,
             Self::Supernodes => scenario.supernodes.clear(),
         }
     }
@@ -86,6 +90,7 @@ pub fn baselines(
         ("random neighbours", without(Without::Ranking)),
         ("no hedging", without(Without::Hedging)),
         ("no replication", without(Without::Replication)),
+        ("no prefetch", without(Without::Prefetch)),
         ("no supernodes", without(Without::Supernodes)),
     ];
     let mut rows = Vec::new();
