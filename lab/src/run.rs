@@ -58,7 +58,7 @@ pub(crate) struct Options {
     /// Of all that is drawn but who is in the holdout, which browsers draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Browsers at a time [default: one more than there are processors].
+    /// Browsers at a time [default: two for each processor, and one more].
     #[arg(long, value_name = "N", default_value_t = browsers(), hide_default_value = true)]
     browsers: usize,
     /// Pages of the site that are visited, at most.
@@ -102,9 +102,13 @@ pub(crate) struct Options {
     checkout: PathBuf,
 }
 
-/// Browsers that this machine can have at a time without being busy all the time: visitors read more than they load.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Browsers that this machine can have at a time without being busy all the time: visitors read much more than they load.
 fn browsers() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) + 1
+    2 * processors() + 1
 }
 
 /// Does it.
@@ -269,7 +273,8 @@ impl Lab {
             chromium: &self.near_chromium,
             from: &format!("{}/", origin_url()),
             pages: options.pages,
-            at_once: options.browsers,
+            // Of those who visit at a time, most read.
+            at_once: options.browsers.min(processors() + 1),
         })?;
         let site = match self.wait_for("looking at the site", CRAWL, stop)? {
             FromVisitors::Crawled(site) => site,

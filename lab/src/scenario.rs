@@ -13,7 +13,7 @@ const WORKER_MS: f64 = 5.0;
 /// The default: a site 120 ms away, a node nearby, and people with good connections behind home routers, who read quickly.
 pub(crate) fn default() -> Scenario {
     Scenario {
-        // Three browsers at a time, and visits of half a minute.
+        // Five browsers at a time, and visits of a minute.
         arrivals_s: 11.0,
         network: Some(network()),
         // Everything that helps a site's first visitors.
@@ -24,8 +24,8 @@ pub(crate) fn default() -> Scenario {
         site: SiteModel {
             bounce_share: 0.3,
             pages_per_visit: 4.0,
-            // With the tail that reading times have, that is 6.4 s in the mean.
-            dwell_s: 3.5,
+            // With the tail that reading times have, that is 12.8 s in the mean: a quarter of what people take.
+            dwell_s: 7.0,
             return_share: 0.4,
             // Two minutes: in a laboratory, a day is short.
             return_days: 120.0 / 86_400.0,

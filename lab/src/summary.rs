@@ -172,9 +172,18 @@ impl Summary {
     }
 }
 
-/// An error's text without what differs from time to time: numbers, and which page it was on.
+/// An error's text without what differs from time to time: numbers, and which page it was on, and where there.
 fn alike(error: &str, page: &str) -> String {
-    error.replace(page, "").chars().filter(|character| !character.is_ascii_digit()).collect()
+    let mut parts = error.split(page);
+    let before = parts.next().unwrap_or_default();
+    let after = parts.map(|part| match part.strip_prefix('#') {
+        Some(place) => {
+            place.trim_start_matches(|character: char| !character.is_whitespace() && character != ')')
+        }
+        None => part,
+    });
+    let words: String = std::iter::once(before).chain(after).collect();
+    words.chars().filter(|character| !character.is_ascii_digit()).collect()
 }
 
 #[cfg(test)]
