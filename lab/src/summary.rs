@@ -261,6 +261,8 @@ pub(crate) mod tests {
     fn what_only_the_mesh_has_is_an_error() {
         let mut visited = visited();
         visited.views[2].told.errors.push("broken".into());
+        let elsewhere = format!("lost 7 ({}#there)", visited.views[2].told.url);
+        visited.views[2].told.errors.push(elsewhere);
         visited.views[2].told.errors.push("not found (http://o/missing.js)".into());
         visited.failed.insert("http://o/missing.js".into());
         visited.views[3].told.bodies[0].sha256 = "wrong".into();

@@ -46,7 +46,7 @@ const ONE: u32 = 1 << 16;
 const LEAST_SHARE: u32 = ONE / 32;
 
 /// An asset that is needed with a smaller chance is not worth a visitor's bytes.
-const LEAST_CHANCE: u32 = ONE / 18;
+const LEAST_CHANCE: u32 = ONE / 12;
 
 /// Of what follows a page, so many are looked at for what follows them, and as many of those.
 const FOLLOWED: usize = 4;
