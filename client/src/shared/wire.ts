@@ -61,5 +61,5 @@ export type Aside =
 
 /** Whether a message is one of ours. */
 export function isAside(data: unknown): data is Aside {
-  return typeof data === "object" && data !== null && "edgeweave" in data;
+  return (data as Partial<Aside> | null | undefined)?.edgeweave !== undefined;
 }

@@ -78,7 +78,7 @@ export function responseBody(head: Head, first: Reader): Body {
       over = true;
     },
     fail() {
-      if (!over) controller.error(new TypeError("neither mesh nor origin could complete this"));
+      if (!over) controller.error(new TypeError("the response broke off"));
       over = true;
     },
     position: () => position,

@@ -5,6 +5,7 @@ import { CACHE, headersOf, segmentKey, segmentResponse } from "../shared/storage
 import type { Concern } from "./concerns";
 import { tell } from "./link";
 import { askNode, base } from "./node";
+import { pause } from "./pause";
 import { type Known, SEGMENT_BYTES } from "./shelf";
 
 /** Larger contents are left to the origin, whose answer need not be complete before the page gets any of it. */
@@ -15,6 +16,11 @@ const QUEUE_TIMES = 10;
 const TRIAL_TIMES = 3;
 /** A supernode that failed is left alone for so long, in milliseconds: a page has many requests, and each would wait. */
 const LEFT_ALONE_MS = 30_000;
+
+/** What came is kept when nobody waits for more; whether anybody does is looked at so often, in milliseconds. */
+const QUIET_MS = 100;
+/** It is kept all the same so long after it was wanted, in milliseconds: a page may never have enough, and memory is short. */
+const KEPT_WITHIN_MS = 5_000;
 
 /** So many connections to a host that speaks HTTP/1.1 browsers open at a time; who comes later waits for one. */
 const CONNECTIONS = 6;
@@ -42,7 +48,10 @@ let most = CONNECTIONS;
 let heard = 0;
 /** What is tried at the origin, and since when, while the supernode stands still. */
 let trial: { url: string; began: number } | undefined;
-/** What is kept, one after the other: the storage is slow, and a page that waits for it has many contents. */
+/**
+ * What is kept, one after the other, when nobody waits any more: the storage takes as long as the supernode does, of the
+ * same processor.
+ */
 let keeping = Promise.resolve();
 
 new PerformanceObserver((list) => {
@@ -158,6 +167,7 @@ async function bring(wanted: Wanted[]): Promise<void> {
       const served = { hash: asset.hash, bytes: asset.size, first_byte_ms, total_ms: since(performance.now()) };
       if (body)
         keeping = keeping.then(async () => {
+          while (all.size > 0 && performance.now() - began < KEPT_WITHIN_MS) await pause(QUIET_MS);
           const stored = await keep(asset, body);
           tell({ supernode: { url: asset.url, served: { ...served, stored } } });
         });

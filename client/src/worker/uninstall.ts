@@ -1,4 +1,5 @@
 import { CACHE, FOLDER } from "../shared/storage";
+import { pause } from "./pause";
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -26,18 +27,14 @@ export async function watch(id: string): Promise<void> {
   if (!id || seen.has(id)) return;
   seen.add(id);
   await pause(ALIVE_MS);
-  const tab = await self.clients.get(id);
-  if (!tab || alive.has(id) || !("frameType" in tab) || tab.frameType !== "top-level") return;
+  const tab = (await self.clients.get(id)) as WindowClient | undefined;
+  if (alive.has(id) || tab?.frameType !== "top-level") return;
   // It may have told a worker that has been stopped since.
   tab.postMessage({ edgeweave: "who" });
   await pause(REPLY_MS);
   if (alive.has(id) || (await count((missed) => missed + 1)) < MISSED_MOST) return;
   await caches.delete(CACHE);
   await self.registration.unregister();
-}
-
-function pause(ms: number): Promise<unknown> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 let counting: Promise<number> | undefined;
