@@ -117,6 +117,18 @@ test("of several contents the one that the supernode lacks is left to the origin
   expect(await answers[8]?.bytes()).toEqual(body);
 });
 
+test("what came is kept when nobody waits for more", async () => {
+  supernode(COUNT);
+  const kept: number[] = [];
+  const put = () => Promise.resolve(kept.push(performance.now()));
+  vi.stubGlobal("caches", { open: () => Promise.resolve({ put }) });
+  expect(await askForAll()).not.toContain(undefined);
+  expect(Math.min(...kept)).toBeGreaterThanOrEqual(performance.now() - EACH_MS);
+  await vi.advanceTimersByTimeAsync(COUNT * EACH_MS);
+  expect(told).toHaveLength(COUNT);
+  expect(told).toContainEqual({ supernode: { url: "/0", served: expect.objectContaining({ stored: true }) } });
+});
+
 test("nobody waits in a long queue for ever", async () => {
   await admit(200, new Uint8Array([1, 2, 3]));
   supernode(200, PATIENCE_MS - 20);
