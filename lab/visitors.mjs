@@ -224,7 +224,7 @@ function logged({ args, stackTrace }) {
 async function go(page, url, from) {
   const link = await page.evaluate(placeOfLink, url);
   const byName = () => page.send("Page.navigate", { url, ...(from && { referrer: from }) });
-  await page.load(() => (link ? click(page, link, byName) : byName()), LOAD_TIMEOUT_MS);
+  await page.load(() => (link ? click(page, link, url, byName) : byName()), LOAD_TIMEOUT_MS);
 }
 
 /** Where a link can be pointed at that leads to a page, in this tab. Runs in the page. */
@@ -239,11 +239,11 @@ function placeOfLink(url) {
   return null;
 }
 
-/** Clicks as people do. Where the page makes something else of it, `instead` is done. */
-async function click(page, place, instead) {
+/** Clicks as people do, on a link that leads to a page. Where something else comes of it, `instead` is done. */
+async function click(page, place, url, instead) {
   let leads = false;
-  const deaf = page.listen((event) => {
-    if (event === "Page.frameStartedNavigating") leads = true;
+  const deaf = page.listen((event, said) => {
+    if (event === "Page.frameStartedNavigating" && said.url.split("#")[0] === url) leads = true;
   });
   const mouse = (type) => page.send("Input.dispatchMouseEvent", { type, ...place, button: "left", clickCount: 1 });
   await mouse("mouseMoved");

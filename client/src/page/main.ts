@@ -51,6 +51,8 @@ export async function start(config: Config): Promise<Running> {
   document.addEventListener("resume", standAgain);
 
   await stand();
+  // The figures of a tab that leads already may not change for long.
+  if (!leader) void tabs.ask("stats").then((stats) => stats && show(stats));
   // Not before somebody leads: what the page has loaded until then is told now.
   observeResources(config.base, (resources) => (leader ? leader.fetched(resources) : tabs.say({ fetched: resources })));
   return {

@@ -3,11 +3,14 @@ import type { Reason } from "../generated/Reason";
 import type { ShelfAsset } from "../generated/ShelfAsset";
 import { CACHE, SHELF_KEY, STATE_KEY, segmentKey, segmentOf, segmentResponse } from "../shared/storage";
 
+/** Segments that are kept in memory after they were read: as many as neighbours who ask in turn for different ones. */
+const RECENT_MOST = 4;
+
 /** The secondary cache as the engine's body uses it. A browser that lends no storage has an empty one. */
 export async function storage() {
   const cache = await caches.open(CACHE).catch(() => undefined);
-  /** What was read last: whoever asks for a piece of a segment asks for the others next. */
-  let last: { key: string; blob: Promise<Blob | undefined> } | undefined;
+  /** What was read lately, the latest at the end: whoever asks for a piece of a segment asks for the others next. */
+  const recent = new Map<string, Promise<ArrayBuffer | undefined>>();
 
   return {
     /** What is there. */
@@ -41,24 +44,23 @@ export async function storage() {
     /** Reads part of a segment; nothing when it is no longer there. */
     async read(hash: string, segment: number, offset: number, len: number) {
       const key = segmentKey(hash, segment);
-      if (last?.key !== key) last = { key, blob: find(key) };
-      const blob = await last.blob;
-      const part = await blob
-        ?.slice(offset, offset + len)
-        .arrayBuffer()
-        .catch(() => undefined);
-      if (part?.byteLength === len) return new Uint8Array(part);
-      last = undefined;
+      const content = recent.get(key) ?? find(key);
+      recent.delete(key);
+      recent.set(key, content);
+      for (const oldest of recent.keys()) if (recent.size > RECENT_MOST) recent.delete(oldest);
+      const part = new Uint8Array((await content) ?? []).subarray(offset, offset + len);
+      if (part.length === len) return part;
+      recent.delete(key);
       return undefined;
     },
     async drop(hash: string, segments: number[]): Promise<void> {
-      last = undefined;
+      recent.clear();
       await Promise.all(segments.map((segment) => cache?.delete(segmentKey(hash, segment)).catch(() => false)));
     },
   };
 
-  async function find(key: string): Promise<Blob | undefined> {
-    return (await cache?.match(key).catch(() => undefined))?.blob().catch(() => undefined);
+  async function find(key: string): Promise<ArrayBuffer | undefined> {
+    return (await cache?.match(key).catch(() => undefined))?.arrayBuffer().catch(() => undefined);
   }
 
   async function keep(key: string, value: BodyInit): Promise<void> {

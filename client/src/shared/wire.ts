@@ -44,6 +44,8 @@ export type FromWorker =
   | { fetched: FetchedResource }
   | { cached: { url: string; bytes: number } }
   | { supernode: { url: string; served: Extract<Input, { supernode_served: unknown }>["supernode_served"] } }
+  /** A segment of what came from the supernode is in the secondary cache. */
+  | { stored: { hash: string; segment: number } }
   | { note: { event: Event; reason: Reason | null; about: string; bytes: number } };
 
 /** Between tabs and the worker, beside any port: the key tells our messages from the site's own. */

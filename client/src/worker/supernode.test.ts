@@ -117,16 +117,37 @@ test("of several contents the one that the supernode lacks is left to the origin
   expect(await answers[8]?.bytes()).toEqual(body);
 });
 
-test("what came is kept when nobody waits for more", async () => {
-  supernode(COUNT);
+/** A secondary cache; returns when something was put into it. */
+function cache(): number[] {
   const kept: number[] = [];
   const put = () => Promise.resolve(kept.push(performance.now()));
   vi.stubGlobal("caches", { open: () => Promise.resolve({ put }) });
+  return kept;
+}
+
+test("what came is kept when nobody waits for more", async () => {
+  supernode(COUNT);
+  const kept = cache();
   expect(await askForAll()).not.toContain(undefined);
   expect(Math.min(...kept)).toBeGreaterThanOrEqual(performance.now() - EACH_MS);
+  expect(told.filter((message) => "supernode" in (message as object))).toHaveLength(COUNT);
   await vi.advanceTimersByTimeAsync(COUNT * EACH_MS);
-  expect(told).toHaveLength(COUNT);
-  expect(told).toContainEqual({ supernode: { url: "/0", served: expect.objectContaining({ stored: true }) } });
+  const hash = known.assets.get("/0")?.hash;
+  const segments = Array.from({ length: body.length }, (_, segment) => ({ stored: { hash, segment } }));
+  expect(told).toEqual(expect.arrayContaining(segments));
+  expect(told).toHaveLength(COUNT + COUNT * segments.length);
+});
+
+test("it is kept all the same when somebody waits for long", async () => {
+  await admit(2, body);
+  known.shelf.supernode_ms = 8_000;
+  supernode(1);
+  const kept = cache();
+  const began = performance.now();
+  await askForAll();
+  expect(performance.now() - began).toBeGreaterThan(8_000);
+  expect(Math.min(...kept) - began).toBeGreaterThanOrEqual(5_000);
+  expect(Math.min(...kept) - began).toBeLessThan(5_300);
 });
 
 test("nobody waits in a long queue for ever", async () => {

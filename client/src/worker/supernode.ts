@@ -165,12 +165,10 @@ async function bring(wanted: Wanted[]): Promise<void> {
       const since = (then: number) => Math.round(then - began);
       const first_byte_ms = queued ? null : since(first);
       const served = { hash: asset.hash, bytes: asset.size, first_byte_ms, total_ms: since(performance.now()) };
-      if (body)
-        keeping = keeping.then(async () => {
-          while (all.size > 0 && performance.now() - began < KEPT_WITHIN_MS) await pause(QUIET_MS);
-          const stored = await keep(asset, body);
-          tell({ supernode: { url: asset.url, served: { ...served, stored } } });
-        });
+      if (body) {
+        tell({ supernode: { url: asset.url, served } });
+        keeping = keeping.then(() => keep(asset, body, began + KEPT_WITHIN_MS));
+      }
       settle(body && new Response(body, { headers: headersOf(asset, body.length) }));
     }
   } catch {
@@ -220,17 +218,19 @@ async function nameOf(body: Uint8Array<ArrayBuffer>): Promise<string> {
   return digest(digests);
 }
 
-/** Puts a content into the secondary cache; false when there is no room. */
-async function keep(asset: ShelfAsset, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
+/** Puts a content into the secondary cache when nobody waits any more, or it is late; nothing is said when there is no room. */
+async function keep(asset: ShelfAsset, body: Uint8Array<ArrayBuffer>, latest: number): Promise<void> {
+  while (all.size > 0 && performance.now() < latest) await pause(QUIET_MS);
+  const { hash } = asset;
+  const put = async (cache: Cache, bytes: Uint8Array<ArrayBuffer>, segment: number) => {
+    await cache.put(segmentKey(hash, segment), segmentResponse(bytes, bytes.length, asset));
+    tell({ stored: { hash, segment } });
+  };
   try {
     const cache = await caches.open(CACHE);
-    const segments = parts(body, SEGMENT_BYTES);
-    const put = (bytes: Uint8Array<ArrayBuffer>, segment: number) =>
-      cache.put(segmentKey(asset.hash, segment), segmentResponse(bytes, bytes.length, asset));
-    await Promise.all(segments.map(put));
-    return true;
+    await Promise.all(parts(body, SEGMENT_BYTES).map((bytes, segment) => put(cache, bytes, segment)));
   } catch {
-    return false;
+    // What is not kept is asked for again.
   }
 }
 

@@ -186,7 +186,8 @@ pub enum Input {
         bytes: u64,
     },
 
-    /// The worker answered with a content that it got from the supernode.
+    /// The worker answered with a content that it got from the supernode. Once it is in the secondary cache there is an
+    /// [`Input::Stored`] for each of its segments.
     SupernodeServed {
         /// The content's name.
         hash: Digest,
@@ -197,8 +198,6 @@ pub enum Input {
         first_byte_ms: Option<u32>,
         /// Milliseconds until the last byte.
         total_ms: u32,
-        /// Whether the secondary cache holds all of it now.
-        stored: bool,
     },
 
     /// The local peer connection has something for the other side.

@@ -177,8 +177,8 @@ impl Engine {
             Input::Consumed { id, bytes } => self.consumed(now, id, bytes),
             Input::Fetched { resources } => self.fetched(now, resources),
             Input::CacheServed { url, bytes } => self.cache_served(now, &url, bytes),
-            Input::SupernodeServed { hash, bytes, first_byte_ms, total_ms, stored } => {
-                self.supernode_served(now, hash, bytes, (first_byte_ms, total_ms), stored);
+            Input::SupernodeServed { hash, bytes, first_byte_ms, total_ms } => {
+                self.supernode_served(now, hash, bytes, (first_byte_ms, total_ms));
             }
             Input::PeerSignal { peer, signal } => self.out.say(ToNode::Signal { to: peer, signal }),
             Input::PeerOpened { peer } => self.peer_opened(now, peer),
@@ -406,6 +406,7 @@ impl Engine {
         self.stats_due = None;
         self.stats_told = Some(now);
         let off = self.off_reason();
+        let may_prefetch = self.session.synced && off.or(self.circumstances.selfish).is_none();
         let stats = Stats {
             requests: self.traffic.requests,
             bytes: self.traffic.bytes,
@@ -419,7 +420,7 @@ impl Engine {
             held: self.store.whole,
             stored: self.store.bytes(),
             uploaded_this_month: self.memory.uploaded,
-            prefetch: if self.session.synced && off.is_none() { self.policy.prefetch } else { Prefetch::Off },
+            prefetch: if may_prefetch { self.policy.prefetch } else { Prefetch::Off },
             off,
         };
         self.out.push(Output::Stats(stats));

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use edgeweave_protocol::manifest::segment_count;
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{Digest, Timestamp};
 
@@ -47,7 +46,6 @@ impl Engine {
         hash: Digest,
         bytes: u64,
         (first_byte_ms, total_ms): (Option<u32>, u32),
-        stored: bool,
     ) {
         self.traffic.requests.supernode += 1;
         self.traffic.bytes.supernode += bytes;
@@ -56,9 +54,6 @@ impl Engine {
             self.supernode.measure(first_byte_ms, total_ms, bytes);
         }
         self.out.note(now, Event::Served, None, "supernode", bytes);
-        if stored {
-            (0..segment_count(bytes)).for_each(|segment| self.stored(now, hash, segment));
-        }
         self.page_used(now, hash, 0);
         self.store.touch(hash, self.clock.unix_ms(now));
     }

@@ -34,14 +34,10 @@ fn what_the_supernode_gave_is_counted_and_joins_the_mesh() {
     world.run(SECOND);
     let asset = world.visitors[visitor].shelf.assets.iter().next().unwrap();
     assert!(!asset.held && world.visitors[visitor].shelf.supernode_ms > 0);
-    let served = Input::SupernodeServed {
-        hash: asset.hash,
-        bytes: asset.size,
-        first_byte_ms: Some(20),
-        total_ms: 40,
-        stored: true,
-    };
+    let hash = asset.hash;
+    let served = Input::SupernodeServed { hash, bytes: asset.size, first_byte_ms: Some(20), total_ms: 40 };
     world.tell(visitor, served);
+    world.tell(visitor, Input::Stored { hash, segment: 0 });
     // The worker is told when more has had time to come.
     world.run(6 * SECOND);
     let visitor = &world.visitors[visitor];
@@ -56,13 +52,8 @@ fn a_supernode_that_is_slower_than_the_origin_is_left_alone() {
     let visitor = world.arrive(&[]);
     world.run(SECOND);
     let hashes: Vec<_> = world.visitors[visitor].shelf.assets.iter().map(|asset| asset.hash).collect();
-    let served = |hash, first_byte_ms| Input::SupernodeServed {
-        hash,
-        bytes: 100_000,
-        first_byte_ms,
-        total_ms: 300,
-        stored: true,
-    };
+    let served =
+        |hash, first_byte_ms| Input::SupernodeServed { hash, bytes: 100_000, first_byte_ms, total_ms: 300 };
     world.tell(visitor, fetched(100));
     // One of many answers of a large page, which waited for the others.
     world.tell(visitor, served(hashes[0], None));

@@ -24,7 +24,7 @@ pub enum Prefetch {
     Off,
     /// The document, when the link is pressed: it is on its way before the press is over.
     Conservative,
-    /// The document, when a pointer rests on the link.
+    /// The document, when a pointer rests on the link; on phones, where none does, soon after the link has come into view.
     Moderate,
 }
 

@@ -58,7 +58,8 @@ impl Simulation {
         let round_trip = self.round_trip_to_origin(visitor);
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let Some(next) = visitor.session.views.get(visitor.next_view) else { return };
-        if visitor.client.page_part.as_ref().is_none_or(|part| part.prefetch == Prefetch::Off) {
+        let is_told = visitor.client.page_part.as_ref().is_some_and(|part| part.prefetch != Prefetch::Off);
+        if !is_told || self.site.pages[next.page].has_query {
             return;
         }
         let (page, country) = (next.page, visitor.person.country);

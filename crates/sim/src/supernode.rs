@@ -190,9 +190,10 @@ impl Simulation {
             bytes: size.into(),
             first_byte_ms: Some(round_trip.min(took).as_millis() as u32),
             total_ms: took.as_millis() as u32,
-            stored: true,
         };
         self.tell_or_keep(key, served);
+        (0..segment_count(size.into()))
+            .for_each(|segment| self.tell_or_keep(key, Input::Stored { hash, segment }));
         // Where the mesh has begun to answer meanwhile, it is kept for the next time.
         if asked.next_rung_asked {
             self.next_rung_answers(key, request);

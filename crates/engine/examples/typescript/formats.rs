@@ -43,8 +43,24 @@ pub(crate) fn registry() -> Result<Registry, Error> {
     Ok(tracer.registry()?)
 }
 
-/// Fields of the policy that a node may not know which is older than the client.
-const NEW_IN_POLICY: [&str; 1] = ["prefetch"];
+/// Fields of the policy that every node says; one that is older than its clients does not know the others.
+const SAID_BY_ALL: [&str; 15] = [
+    "enabled",
+    "prefer",
+    "patience_ms",
+    "rescue_patience_ms",
+    "max_asset_bytes",
+    "cache_bytes",
+    "upload_bytes_per_month",
+    "upload_bytes_per_second",
+    "neighbours",
+    "min_crowd",
+    "replicate_bytes_per_page",
+    "hedge",
+    "holdout_percent",
+    "supernode",
+    "strip_local_candidates",
+];
 
 /// What readers of JSON take for a field that is missing, by the names of its struct and its own. Only what a node says
 /// is read as JSON by the shell.
@@ -53,8 +69,7 @@ pub(crate) fn defaults(registry: &Registry) -> Result<BTreeMap<(String, String),
     probe::<Asset>(registry, "Asset", &mut found)?;
     probe::<ManifestDelta>(registry, "ManifestDelta", &mut found)?;
     probe::<Policy>(registry, "Policy", &mut found)?;
-    // A node says all of its policy that it knows.
-    found.retain(|(of, field), _| of != "Policy" || NEW_IN_POLICY.contains(&field.as_str()));
+    found.retain(|(of, field), _| of != "Policy" || !SAID_BY_ALL.contains(&field.as_str()));
     Ok(found)
 }
 

@@ -139,6 +139,7 @@ impl Site {
             .pages
             .iter()
             .map(|page| Page {
+                has_query: page.url.contains('?'),
                 html_bytes: page.html_bytes,
                 think_us: (page.think_ms * 1e3) as u64,
                 processing_us: (page.processing_ms * 1e3) as u64,

@@ -44,6 +44,8 @@ pub(crate) struct Habits {
 /// A page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Page {
+    /// Whether its address has a query: then it is not fetched before anybody goes there.
+    pub(crate) has_query: bool,
     pub(crate) html_bytes: u32,
     /// How long the origin takes to make the document.
     pub(crate) think_us: u64,
@@ -128,6 +130,7 @@ impl Site {
                 let linked = links.iter().filter_map(|(to, _)| own[*to].thumbnail).take(thumbnails);
                 let shown = first.early.iter().chain(&own[page].pictures).copied().chain(linked);
                 Page {
+                    has_query: false,
                     html_bytes,
                     think_us,
                     processing_us: 0,
