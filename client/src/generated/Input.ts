@@ -81,11 +81,7 @@ first_byte_ms: number | null,
 /**
  * Milliseconds until the last byte.
  */
-total_ms: number, 
-/**
- * Whether the secondary cache holds all of it now.
- */
-stored: boolean, } } | { "peer_signal": { 
+total_ms: number, } } | { "peer_signal": { 
 /**
  * The other side.
  */

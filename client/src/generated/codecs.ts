@@ -89,7 +89,7 @@ export const input: Codec<Input> = variants<Input>({
   consumed: struct({ id: u32, bytes: u32 }),
   fetched: struct({ resources: list(fetchedResource) }),
   cache_served: struct({ url: text, bytes: u64 }),
-  supernode_served: struct({ hash: digest, bytes: u64, first_byte_ms: option(u32), total_ms: u32, stored: flag }),
+  supernode_served: struct({ hash: digest, bytes: u64, first_byte_ms: option(u32), total_ms: u32 }),
   peer_signal: struct({ peer: peerId, signal: signal }),
   peer_opened: struct({ peer: peerId }),
   peer_closed: struct({ peer: peerId, reason: reason }),
