@@ -7,7 +7,7 @@ const cache = {
   match: async (key: string) => stored.get(key)?.clone(),
   put: async (key: string, response: Response) => void stored.set(key, response),
 };
-vi.stubGlobal("caches", { open: async () => cache });
+vi.stubGlobal("caches", { open: async () => cache, match: (key: string) => cache.match(key) });
 const { fromCache, SEGMENT_BYTES, setShelf } = await import("./shelf");
 
 const URL = "https://site.example/picture.png";

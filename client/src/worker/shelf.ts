@@ -55,11 +55,11 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   if (!asset?.held || asset.fresh_until_ms <= Date.now()) return undefined;
   const wanted = bytesOf(range, asset.size);
   if (!wanted) return undefined;
-  const cache = await caches.open(CACHE);
   const parts: Blob[] = [];
   const last = Math.max(0, Math.ceil(wanted.end / SEGMENT_BYTES) - 1);
   for (let segment = Math.floor(wanted.first / SEGMENT_BYTES); segment <= last; segment += 1) {
-    const stored = await cache.match(segmentKey(asset.hash, segment));
+    // Opening the cache first would be another way to the browser's process and back, for each of a page's requests.
+    const stored = await caches.match(segmentKey(asset.hash, segment), { cacheName: CACHE });
     if (!stored) return undefined;
     // Most assets are one segment, stored with their headers: the browser takes that from the disk by itself. The page
     // waits for nothing that the worker has to do, and the storage has a response whole or not at all.
@@ -73,8 +73,14 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   const headers = headersOf(asset, body.size);
   if (!range) {
     // It was stored before its asset was known, or with headers that have changed: the next time it will be ready.
-    if (last === 0)
-      void cache.put(segmentKey(asset.hash, 0), segmentResponse(body, body.size, asset)).catch(() => undefined);
+    if (last === 0) {
+      const stored = segmentResponse(body, body.size, asset);
+      const put = (cache: Cache) => cache.put(segmentKey(asset.hash, 0), stored);
+      void caches
+        .open(CACHE)
+        .then(put)
+        .catch(() => undefined);
+    }
     return new Response(body, { headers });
   }
   headers.set("content-range", `bytes ${wanted.first}-${wanted.end - 1}/${asset.size}`);
