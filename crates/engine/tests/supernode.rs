@@ -57,10 +57,12 @@ fn a_supernode_that_is_slower_than_the_origin_is_left_alone() {
     world.tell(visitor, fetched(100));
     // One of many answers of a large page, which waited for the others.
     world.tell(visitor, served(hashes[0], None));
+    world.tell(visitor, Input::Stored { hash: hashes[0], segment: 0 });
     // The worker is told when more has had time to come.
     world.run(6 * SECOND);
     assert!(world.visitors[visitor].shelf.supernode_ms > 0);
     world.tell(visitor, served(hashes[1], Some(100)));
+    world.tell(visitor, Input::Stored { hash: hashes[1], segment: 0 });
     world.run(6 * SECOND);
     assert_eq!(world.visitors[visitor].shelf.supernode_ms, 0);
 }
