@@ -62,7 +62,7 @@ test(
     await site.close();
 
     // Nor does the browser complain that something is forbidden.
-    const other = await siteWith('prefetch = "off"', (node) => `script-src ${node} 'wasm-unsafe-eval'`);
+    const other = await siteWith('prefetch = "off"', (node) => `script-src 'self' ${node} 'wasm-unsafe-eval'`);
     await other.page.click("#next", { delay: 300 });
     await other.page.waitForURL("**/next.html");
     expect(asked).toEqual(["/next.html shown"]);

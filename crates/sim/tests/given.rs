@@ -196,8 +196,7 @@ fn documents_that_are_fetched_ahead_make_the_next_pages_faster_and_are_fetched_o
         let policy = Policy { prefetch, ..shop.policy.clone() };
         outcome(Scenario { policy, ..shop.clone() }).summary
     };
-    let [off, conservative, moderate] =
-        [Prefetch::Off, Prefetch::Conservative, Prefetch::Moderate].map(|prefetch| of(prefetch));
+    let [off, conservative, moderate] = [Prefetch::Off, Prefetch::Conservative, Prefetch::Moderate].map(of);
     let mesh = |summary: &Summary| summary.page_load.mesh.mean_ms;
     // Everybody has Chromium and a pointer; two of three pages are no visitor's first.
     assert!(
