@@ -8,7 +8,7 @@
 //!
 //! 1. Describe what is to happen ([`Scenario`]).
 //! 2. [`run`] it. Each event is taken from `queue`, dealt with by the file that is named for it, and plans further ones:
-//!    `plan` people come, `page` pages load, `worker` and `page_part` the client does what the browser's shell does,
+//!    `plan` people come, `pointing` they follow links, `page` pages load, `worker` and `page_part` the client does what the browser's shell does,
 //!    `node` the node does what its body does, `origin` answers.
 //! 3. Both arms of the experiment see the same visits: `browser` without the mesh, and with it.
 //! 4. `laws` checks, `figures` counts.

@@ -96,10 +96,8 @@ impl Simulation {
     pub(crate) fn ask_browser(&mut self, key: Key, arm: Arm, request: RequestKey) {
         let now = self.now();
         let Some(visitor) = self.visitors.get(key) else { return };
-        let round_trip = self.round_trip_to_origin(visitor);
         let slow = self.origin_delay();
-        let slowness = visitor.person.device.slowness;
-        let (number, country) = (visitor.planned.visitor, visitor.person.country);
+        let (number, slowness) = (visitor.planned.visitor, visitor.person.device.slowness);
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let browser = visitor.browser_mut(arm);
         let (page, controlled) = (browser.load.page, browser.load.controlled);
@@ -149,12 +147,21 @@ impl Simulation {
                 Ask { request, bytes, think: STATIC_THINK + slow, urgency }
             }
         };
-        let bytes = ask.bytes;
-        browser.load.origin_bytes += bytes;
+        browser.load.origin_bytes += ask.bytes;
+        self.ask_origin(key, arm, asset, ask);
+    }
+
+    /// The browser asks the origin for an asset, or for a document.
+    pub(crate) fn ask_origin(&mut self, key: Key, arm: Arm, asset: Option<u32>, ask: Ask) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get(key) else { return };
+        let (round_trip, country) = (self.round_trip_to_origin(visitor), visitor.person.country);
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let browser = visitor.browser_mut(arm);
+        let asked = Asked { asset, country, controlled: browser.load.controlled, bytes: ask.bytes };
         if let Some(at) = browser.connection.ask(now, ask, round_trip) {
             self.queue.plan(at, Event::Pump { visitor: key, arm, server: Server::Origin });
         }
-        let asked = Asked { asset, country, controlled, bytes };
         self.figures.asked(arm, now, &self.site, asked);
     }
 

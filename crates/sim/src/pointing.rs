@@ -6,8 +6,7 @@ use std::time::Duration;
 use edgeweave_protocol::policy::Prefetch;
 
 use crate::browser::{Ahead, RequestKey};
-use crate::event::{Arm, Event, Server};
-use crate::figures::Asked;
+use crate::event::{Arm, Event};
 use crate::simulation::Simulation;
 use crate::slab::Key;
 use crate::world::person::{BrowserKind, Device, Form};
@@ -52,27 +51,17 @@ impl Simulation {
 
     /// The browser with the mesh asks for the next page's document, if the client has told it to.
     pub(crate) fn pointed(&mut self, key: Key) {
-        let now = self.now();
         let slow = self.origin_delay();
-        let Some(visitor) = self.visitors.get(key) else { return };
-        let round_trip = self.round_trip_to_origin(visitor);
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let Some(next) = visitor.session.views.get(visitor.next_view) else { return };
         let is_told = visitor.client.page_part.as_ref().is_some_and(|part| part.prefetch != Prefetch::Off);
-        if !is_told || self.site.pages[next.page].has_query {
+        let page = &self.site.pages[next.page];
+        if !is_told || page.has_query {
             return;
         }
-        let (page, country) = (next.page, visitor.person.country);
-        let browser = visitor.browser_mut(Arm::Mesh);
-        let request = RequestKey { load: browser.load.number + 1, place: 0 };
-        let ask = self.site.pages[page].ask(request, slow);
-        let bytes = ask.bytes;
-        browser.ahead = Some(Ahead { bytes, here: false });
-        if let Some(at) = browser.connection.ask(now, ask, round_trip) {
-            self.queue.plan(at, Event::Pump { visitor: key, arm: Arm::Mesh, server: Server::Origin });
-        }
-        let asked = Asked { asset: None, country, controlled: browser.load.controlled, bytes };
-        self.figures.asked(Arm::Mesh, now, &self.site, asked);
+        let ask = page.ask(RequestKey { load: visitor.mesh.load.number + 1, place: 0 }, slow);
+        visitor.mesh.ahead = Some(Ahead { bytes: ask.bytes, here: false });
+        self.ask_origin(key, Arm::Mesh, None, ask);
     }
 }
 
