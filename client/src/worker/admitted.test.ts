@@ -3,15 +3,18 @@ import type { ShelfAsset } from "../generated/ShelfAsset";
 import { digest } from "../shared/digest";
 import type { Known } from "./shelf";
 
-vi.mock("./link", () => ({}));
-vi.mock("./shelf", () => ({ SEGMENT_BYTES: 1 }));
-
 let known: Known;
+/** Whether purges reach this browser. */
+let isConfirmed: boolean;
+
+vi.mock("./link", () => ({ leader: async () => undefined, confirmed: () => isConfirmed }));
+vi.mock("./shelf", () => ({ SEGMENT_BYTES: 1, shelfLoaded: async () => known }));
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date", "performance"] });
   Object.assign(globalThis, { __edgeweave: { base: "https://node" } });
-  known = { shelf: { supernode_ms: 300 } as Known["shelf"], assets: new Map() };
+  known = { shelf: { supernode_ms: 300, assets: [] as ShelfAsset[] } as Known["shelf"], assets: new Map() };
+  isConfirmed = false;
 });
 
 afterEach(() => {
@@ -28,14 +31,16 @@ async function node(says: () => Promise<Response>) {
     return says();
   });
   vi.resetModules();
-  const { isStillAdmitted } = await import("./admitted");
+  const { askAhead, isStillAdmitted } = await import("./admitted");
   const isAdmitted = (url: string) => isStillAdmitted({ url, range: null }, known);
-  return { asked, isAdmitted };
+  return { asked, isAdmitted, askAhead };
 }
 
 /** Holds an asset of a hash. */
 function hold(url: string, hash: string, fresh_until_ms = Number.POSITIVE_INFINITY): void {
-  known.assets.set(url, { hash, held: true, fresh_until_ms } as ShelfAsset);
+  const asset = { hash, held: true, fresh_until_ms } as ShelfAsset;
+  known.assets.set(url, asset);
+  known.shelf.assets.push(asset);
 }
 
 /** What the node calls an asset. */
@@ -56,6 +61,21 @@ test("the node is asked once whether what is held is admitted still", async () =
   await vi.advanceTimersByTimeAsync(6_000);
   expect(await isAdmitted("/kept")).toBe(true);
   expect(asked).toHaveLength(2);
+});
+
+test("the node is asked before anything is asked for, where that will be needed", async () => {
+  const { asked, askAhead, isAdmitted } = await node(async () => new Response(await nameOf("/kept", "yesterday's")));
+  await askAhead();
+  expect(asked).toEqual([]);
+  hold("/kept", "yesterday's");
+  isConfirmed = true;
+  await askAhead();
+  expect(asked).toEqual([]);
+  isConfirmed = false;
+  await askAhead();
+  expect(asked).toHaveLength(1);
+  expect(await isAdmitted("/kept")).toBe(true);
+  expect(asked).toHaveLength(1);
 });
 
 const SILENT: [string, () => Promise<Response>][] = [

@@ -1,7 +1,9 @@
+import type { Shelf } from "../generated/Shelf";
 import { digest } from "../shared/digest";
 import type { Concern } from "./concerns";
+import { confirmed, leader } from "./link";
 import { askNode, site } from "./node";
-import type { Known } from "./shelf";
+import { type Known, shelfLoaded } from "./shelf";
 import { isLeftAlone } from "./supernode";
 
 /** The node's word is believed for so long, in milliseconds: a purge is missed by no more than this. */
@@ -21,13 +23,29 @@ let believedUntil = 0;
  */
 export async function isStillAdmitted({ url }: Concern, { assets, shelf }: Known): Promise<boolean> {
   const asset = assets.get(url);
-  if (!asset?.held || asset.fresh_until_ms <= Date.now() || shelf.supernode_ms === 0 || isLeftAlone()) return false;
+  if (!asset?.held || asset.fresh_until_ms <= Date.now()) return false;
+  const name = await digest(new TextEncoder().encode(`${url}\n${asset.hash}`));
+  return (await wordOf(shelf))?.has(name.slice(0, NAME_CHARS)) ?? false;
+}
+
+/**
+ * Asks the node before anything is asked for: a worker is started when a page is, and what that names is not known before
+ * its document is there.
+ */
+export async function askAhead(): Promise<void> {
+  const known = await shelfLoaded();
+  await leader();
+  if (!confirmed() && known?.shelf.assets.some(({ held }) => held)) await wordOf(known.shelf);
+}
+
+/** What the node says is admitted, as far as it is asked at all. */
+function wordOf({ supernode_ms }: Shelf): typeof word {
+  if (supernode_ms === 0 || isLeftAlone()) return undefined;
   if (Date.now() >= believedUntil) {
     believedUntil = Date.now() + WORD_MS;
-    word = admitted(shelf.supernode_ms);
+    word = admitted(supernode_ms);
   }
-  const name = await digest(new TextEncoder().encode(`${url}\n${asset.hash}`));
-  return (await word)?.has(name.slice(0, NAME_CHARS)) ?? false;
+  return word;
 }
 
 async function admitted(patience: number): Promise<Set<string> | undefined> {

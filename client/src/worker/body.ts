@@ -78,7 +78,7 @@ export function responseBody(head: Head, first: Reader): Body {
       over = true;
     },
     fail() {
-      if (!over) controller.error(new TypeError("the response broke off"));
+      if (!over) controller.error();
       over = true;
     },
     position: () => position,

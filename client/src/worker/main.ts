@@ -1,5 +1,6 @@
 // The worker part: it answers what it can, asks the tab that leads about the rest, and otherwise stays out of the way.
 import { isAside } from "../shared/wire";
+import { askAhead } from "./admitted";
 import { answer } from "./answer";
 import { type Concern, concerns } from "./concerns";
 import { ownCopy } from "./copy";
@@ -70,3 +71,4 @@ async function answered(request: Request, concern: Concern): Promise<Response> {
 
 observeOrigin();
 void call("who");
+void askAhead();

@@ -46,9 +46,8 @@ export function fromMesh(link: Link, asking: Asking): Promise<Response | undefin
       head(head) {
         // The mesh was first.
         if (hedged) beside.abandon();
-        const headers = new Headers(head.headers);
         body = responseBody(head, { consumed: asked.consumed, cancelled: () => close(() => asked.cancel(null)) });
-        settle(new Response(body.stream, { status: head.status, headers }));
+        settle(new Response(body.stream, { status: head.status, headers: head.headers }));
         watch();
       },
       chunk(bytes) {

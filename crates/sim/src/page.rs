@@ -54,6 +54,9 @@ impl Simulation {
             first_ever,
             ..Load::default()
         };
+        if controlled && arm == Arm::Mesh {
+            self.start_worker(key);
+        }
         self.request(key, arm, None);
     }
 

@@ -13,10 +13,14 @@ use crate::event::{Arm, EngineKey, Event};
 use crate::faults::wall_clock;
 use crate::simulation::Simulation;
 use crate::slab::Key;
-use crate::visitor::Word;
+use crate::visitor::{Visitor, Word};
+use crate::world::person::BrowserKind;
 
 /// A worker that has nothing to do is stopped after so long, as Chromium does.
 const WORKER_IDLE: Duration = Duration::from_secs(30);
+
+/// One that has just started hears from the tab that leads within so long, if there is one.
+const INTRODUCED: Duration = Duration::from_millis(50);
 
 /// What a desktop's worker takes to look at a request, and to answer from the secondary cache.
 const WORKER_LOOKS: Duration = Duration::from_micros(300);
@@ -35,18 +39,40 @@ pub(crate) const CONFIRMED: Duration = Duration::from_secs(5);
 /// Resources that the page part tells an engine at most.
 const FETCHED_MOST: usize = 500;
 
+impl Visitor {
+    /// Starts the worker if it is stopped, and keeps it running for as long as it is of use; returns when it runs.
+    fn run_worker(&mut self, now: Timestamp) -> Timestamp {
+        // Its start is waited for by all that is asked meanwhile.
+        let stopped = now >= self.client.worker_until;
+        let starts = if stopped { self.person.device.worker_start_us } else { 0 };
+        let ready = (now + Duration::from_micros(starts)).max(self.client.worker_until - WORKER_IDLE);
+        self.client.worker_until = ready + WORKER_IDLE;
+        ready
+    }
+}
+
 impl Simulation {
+    /// A page under a worker's control is asked for. The worker has no part in that; where the browser knows so beforehand,
+    /// it starts the worker meanwhile, which asks the node what is admitted before anything is asked for.
+    pub(crate) fn start_worker(&mut self, key: Key) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let routes = matches!(visitor.person.device.browser, BrowserKind::Chrome | BrowserKind::Edge);
+        if !routes || now < visitor.client.worker_until {
+            return;
+        }
+        let ready = visitor.run_worker(now);
+        if now >= visitor.client.confirmed_until && !visitor.client.kept.stored.is_empty() {
+            self.ask_for_word(key, ready + INTRODUCED);
+        }
+    }
+
     /// A page under a worker's control asks for something, and the worker comes to it at `turn` if it runs.
     pub(crate) fn ask_worker(&mut self, key: Key, request: RequestKey, turn: Timestamp) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
-        let device = &visitor.person.device;
-        // Where it is stopped, its start is waited for by all that is asked meanwhile.
-        let starts = if now >= visitor.client.worker_until { device.worker_start_us } else { 0 };
-        let ready = now + Duration::from_micros(starts);
-        let ready = ready.max(visitor.client.worker_until - WORKER_IDLE);
-        visitor.client.worker_until = ready + WORKER_IDLE;
-        let at = ready.max(turn) + WORKER_LOOKS.mul_f64(device.slowness);
+        let ready = visitor.run_worker(now);
+        let at = ready.max(turn) + WORKER_LOOKS.mul_f64(visitor.person.device.slowness);
         self.queue.plan(at, Event::Dispatch { visitor: key, request });
     }
 
@@ -105,29 +131,31 @@ impl Simulation {
     /// all requests of a page. Whether this one waits for that.
     fn waits_for_word(&mut self, key: Key, request: RequestKey) -> bool {
         let now = self.now();
-        let round_trip = self.round_trip_to_supernode(key);
-        let cold = self.cold_round_trips();
-        let Some((visitor, round_trip)) = self.visitors.get_mut(key).zip(round_trip) else { return false };
-        let known_at = match visitor.client.word {
-            Some(word) if now < word.known_at + CONFIRMED => word.known_at,
-            _ => {
-                let patience = Duration::from_millis(visitor.client.kept.shelf.supernode_ms.into());
-                if patience.is_zero() {
-                    return false;
-                }
-                let open = visitor.mesh.supernode.is_open(now);
-                visitor.mesh.supernode.open(now, round_trip);
-                let takes = round_trip * if open { 1 } else { cold };
-                let comes = takes <= patience;
-                let known_at = now + takes.min(patience);
-                visitor.client.word = Some(Word { known_at, comes });
-                known_at
-            }
+        let Some(known_at) = self.ask_for_word(key, now).filter(|known_at| now < *known_at) else {
+            return false;
         };
-        if now < known_at {
-            self.queue.plan(known_at, Event::Dispatch { visitor: key, request });
+        self.queue.plan(known_at, Event::Dispatch { visitor: key, request });
+        true
+    }
+
+    /// Asks the node, at a time, what is admitted, if it has not just been asked; returns when that is known, or waited for no
+    /// longer.
+    fn ask_for_word(&mut self, key: Key, at: Timestamp) -> Option<Timestamp> {
+        let round_trip = self.round_trip_to_supernode(key)?;
+        let cold = self.cold_round_trips();
+        let visitor = self.visitors.get_mut(key)?;
+        if let Some(word) = visitor.client.word.filter(|word| at < word.known_at + CONFIRMED) {
+            return Some(word.known_at);
         }
-        now < known_at
+        let patience = Duration::from_millis(visitor.client.kept.shelf.supernode_ms.into());
+        if patience.is_zero() {
+            return None;
+        }
+        let takes = round_trip * if visitor.mesh.supernode.is_open(at) { 1 } else { cold };
+        visitor.mesh.supernode.open(at, round_trip);
+        let known_at = at + takes.min(patience);
+        visitor.client.word = Some(Word { known_at, comes: takes <= patience });
+        Some(known_at)
     }
 
     /// Whether the node has just said that a content is admitted.
