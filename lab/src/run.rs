@@ -24,7 +24,7 @@ use crate::origin::WORDS;
 use crate::processes::{Process, announcing};
 use crate::router::Router;
 use crate::site::Site;
-use crate::summary::Summary;
+use crate::summary::{Summary, arms};
 use crate::told::{CostTold, FromVisitors, Request, ToVisitors, Truths};
 use crate::visits::{Place, Tour};
 use crate::{node, visits::Visited};
@@ -257,7 +257,7 @@ impl Lab {
         let mut summary = Summary::of(&visited, &truths(content, &given), cost.as_ref());
         if !options.no_sim && !stop.load(Ordering::Relaxed) {
             let lab = Arms { holdout: summary.holdout, mesh: summary.mesh };
-            summary.sim = Some(simulation::simulate(&scenario, &lab)?);
+            summary.sim = Some(simulation::simulate(&scenario, &plan, &arms(&visited.views), &lab)?);
         }
         if let Some(path) = &options.report {
             report::write(path, &options.site, &summary, &visited)?;

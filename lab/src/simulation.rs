@@ -1,10 +1,13 @@
-//! What the simulator expects of the same scenario.
+//! What the simulator expects of the same page views.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
-use edgeweave_sim::{Control, Scenario};
+use edgeweave_sim::{Control, Plan, Scenario};
 use serde::Serialize;
 
 use crate::figures::{Arms, Loads};
+use crate::summary::{Arm, ByView};
 
 /// What came of the simulation, beside what came of the lab.
 #[derive(Clone, Debug, Serialize)]
@@ -16,10 +19,18 @@ pub(crate) struct Simulated {
     pub(crate) ratio: Arms<f64>,
 }
 
-/// Simulates the very visits of the lab. The policy leaves the same share of visitors alone, though not the same ones: in the
-/// simulator each is in both arms, and those count whom it does not leave alone.
-pub(crate) fn simulate(scenario: &Scenario, lab: &Arms<Loads>) -> Result<Simulated> {
-    let outcome = edgeweave_sim::run(scenario.clone(), |_| Control::Continue)?;
+/// Simulates the very visits of the lab, with the same people in the holdout, and compares each arm's page views with what
+/// the simulator says of the same ones: which pages an arm happens to have does not matter then.
+pub(crate) fn simulate(
+    scenario: &Scenario,
+    plan: &Plan,
+    arms: &ByView<Arm>,
+    lab: &Arms<Loads>,
+) -> Result<Simulated> {
+    let mut scenario = scenario.clone();
+    scenario.policy.holdout_percent = 0;
+    scenario.held_out = held_out(plan, arms);
+    let outcome = edgeweave_sim::run(scenario, |_| Control::Continue)?;
     if outcome.laws.violations > 0 {
         bail!(
             "the simulator found {} violations of the laws: {:?}",
@@ -27,14 +38,14 @@ pub(crate) fn simulate(scenario: &Scenario, lab: &Arms<Loads>) -> Result<Simulat
             outcome.laws.first
         );
     }
-    let loads = |loads: &edgeweave_sim::Loads| Loads {
-        n: loads.n,
-        mean_ms: loads.mean_ms,
-        p50_ms: loads.p50_ms,
-        p95_ms: loads.p95_ms,
+    let times = |of: Arm| {
+        let in_arm = outcome.views.iter().filter(|view| arms.get(&(view.visit, view.place)) == Some(&of));
+        Loads::of(in_arm.map(|view| match of {
+            Arm::Holdout => view.load_ms.holdout,
+            Arm::Mesh => view.load_ms.mesh,
+        }))
     };
-    let views = &outcome.summary.taking_part;
-    let all = Arms { holdout: loads(&views.holdout.page_load), mesh: loads(&views.mesh.page_load) };
+    let all = Arms { holdout: times(Arm::Holdout), mesh: times(Arm::Mesh) };
     let ratio = |simulated: Loads, real: Loads| {
         if real.mean_ms > 0.0 { simulated.mean_ms / real.mean_ms } else { 0.0 }
     };
@@ -44,4 +55,14 @@ pub(crate) fn simulate(scenario: &Scenario, lab: &Arms<Loads>) -> Result<Simulat
         change_mean: crate::figures::change(&all),
         ratio: Arms { holdout: ratio(all.holdout, lab.holdout), mesh: ratio(all.mesh, lab.mesh) },
     })
+}
+
+/// Who was in the holdout for most of their page views.
+fn held_out(plan: &Plan, arms: &ByView<Arm>) -> BTreeSet<u32> {
+    let mut balance: BTreeMap<u32, i32> = BTreeMap::new();
+    for ((visit, _), arm) in arms {
+        let person = plan.visits[*visit].visitor;
+        *balance.entry(person).or_default() += if *arm == Arm::Holdout { 1 } else { -1 };
+    }
+    balance.into_iter().filter(|(_, balance)| *balance > 0).map(|(person, _)| person).collect()
 }

@@ -1,7 +1,7 @@
 //! What a browser is without the mesh, and with it: an HTTP cache, a connection to the origin, and a page that loads.
 //! Both arms of an experiment have one of these each.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use edgeweave_protocol::{Digest, Timestamp};
@@ -32,6 +32,9 @@ pub(crate) struct Browser {
     pub(crate) down: Lane,
     pub(crate) up: Lane,
     pub(crate) http_cache: HttpCache,
+    /// What pages under a worker's control have used during this visit, and until when it is fresh: the browser still has it
+    /// in memory, and asks neither the worker nor its HTTP cache for it.
+    pub(crate) memory: BTreeMap<u32, Timestamp>,
     /// To the origin.
     pub(crate) connection: Transport,
     pub(crate) supernode: Transport,
@@ -49,6 +52,11 @@ pub(crate) struct Ahead {
 }
 
 impl Browser {
+    /// Whether a page gets an asset from memory.
+    pub(crate) fn remembers(&self, asset: u32, now: Timestamp) -> bool {
+        self.memory.get(&asset).is_some_and(|fresh_until| now < *fresh_until)
+    }
+
     pub(crate) fn new(access: &Access, http_cache: HttpCache, network: Option<&GivenNetwork>) -> Self {
         let http = network.map_or(Http::H2, |network| network.http);
         let roughness = network.map(GivenNetwork::roughness).unwrap_or_default();
@@ -56,6 +64,7 @@ impl Browser {
             down: Lane::new(access.down),
             up: Lane::new(access.up),
             http_cache,
+            memory: BTreeMap::new(),
             connection: Transport::new(http, ORIGIN_KEEPS, false, roughness),
             supernode: Transport::new(http, BROWSER_KEEPS, true, roughness),
             load: Load::default(),
@@ -123,6 +132,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// How long the page took, or has taken, in milliseconds.
+    pub(crate) fn took_ms(&self) -> f64 {
+        self.loaded.map_or(0.0, |loaded| loaded.since(self.began).as_secs_f64() * 1e3)
+    }
+
     /// A request, if it is one of this page's.
     pub(crate) fn asked(&mut self, request: RequestKey) -> Option<&mut Request> {
         self.requests.get_mut(usize::from(request.place)).filter(|_| self.number == request.load)

@@ -27,6 +27,8 @@ pub(crate) struct Figures {
     holdout: ArmFigures,
     mesh: ArmFigures,
     taking_part: Arms<ViewFigures>,
+    /// With a given network: each page view that has ended.
+    pub(crate) views: Vec<ViewTimes>,
     /// Of requests under a worker's control, in the mesh arm.
     cache: u64,
     peers: u64,
@@ -390,6 +392,17 @@ impl Loads {
             p95_ms: quantile(loads, 95).map_or(0.0, ms),
         }
     }
+}
+
+/// How long one page view took.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewTimes {
+    /// The visit, as a place in [`Plan::visits`](crate::Plan::visits).
+    pub visit: usize,
+    /// The view, as a place in the visit's.
+    pub place: usize,
+    /// In milliseconds, in each arm; of somebody who is left alone the mesh's is that of a client that is off.
+    pub load_ms: Arms<f64>,
 }
 
 /// Whole page views in one arm.

@@ -47,7 +47,7 @@ use serde::Serialize;
 pub use baselines::{Baseline, Without, baselines};
 pub use detail::{AssetDetail, CountryDetail, Detail, Histogram, NetworkDetail, Reading};
 pub use faults::Fault;
-pub use figures::{Arms, Loads, Summary, Uploads, Views};
+pub use figures::{Arms, Loads, Summary, Uploads, ViewTimes, Views};
 pub use laws::{Law, Verdict, Violation};
 pub use plan::{PersonPlan, Plan, ViewPlan, VisitPlan, plan};
 pub use pointing::{PRESS, REST};
@@ -96,6 +96,9 @@ pub struct Outcome {
     /// What a report draws, which is too long to print.
     #[serde(skip)]
     pub detail: Detail,
+    /// With a given network: each page view.
+    #[serde(skip)]
+    pub views: Vec<ViewTimes>,
     /// The laws.
     pub laws: Verdict,
     /// Events.
@@ -139,6 +142,7 @@ pub fn run(scenario: Scenario, mut look: impl FnMut(Progress) -> Control) -> Res
     }
     Ok(Outcome {
         seed,
+        views: std::mem::take(&mut simulation.figures.views),
         event_hash: format!("{:016x}", simulation.queue.hash()),
         detail: Detail::of(&simulation),
         summary: simulation.figures.summary(),

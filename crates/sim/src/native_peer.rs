@@ -36,6 +36,7 @@ impl Simulation {
             planned: Planned { at: Timestamp::ZERO, visitor: u32::MAX, session: 0, returns: false },
             session: Session { starts_us: 0, views: Vec::new() },
             next_view: 0,
+            visit: usize::MAX,
             is_native: true,
             person,
         });

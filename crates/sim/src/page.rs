@@ -7,7 +7,7 @@ use edgeweave_engine::io::FetchedResource;
 
 use crate::browser::{Ahead, Load, Request, RequestKey};
 use crate::event::{Arm, Event, Server};
-use crate::figures::Asked;
+use crate::figures::{Arms, Asked, ViewTimes};
 use crate::http1::{Ask, Urgency};
 use crate::link::milliseconds;
 use crate::origin::{self, Origin};
@@ -64,7 +64,8 @@ impl Simulation {
     fn request(&mut self, key: Key, arm: Arm, asset: Option<u32>) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
-        let load = &mut visitor.browser_mut(arm).load;
+        let browser = visitor.browser_mut(arm);
+        let load = &mut browser.load;
         let place = load.requests.len() as u16;
         load.requests.push(Request {
             asset,
@@ -78,8 +79,9 @@ impl Simulation {
         });
         load.open += 1;
         let request = RequestKey { load: load.number, place };
-        // A worker is never in the way of documents.
-        let is_workers = load.controlled && asset.is_some();
+        // A worker is never in the way of documents, nor of what is in memory.
+        let is_workers = browser.load.controlled && asset.is_some_and(|asset| !browser.remembers(asset, now));
+        let load = &mut browser.load;
         let costs = self.scenario.network.as_ref().map_or(Duration::ZERO, |it| milliseconds(it.worker_ms));
         let turn = load.worker_busy_until.max(now);
         if is_workers {
@@ -108,7 +110,8 @@ impl Simulation {
         if asked.answered || std::mem::replace(&mut asked.origin_asked, true) {
             return;
         }
-        let asset = asked.asset;
+        let (asset, from_mesh) = (asked.asset, asked.from_mesh);
+        let remembered = asset.is_some_and(|asset| browser.remembers(asset, now));
         let ask = match asset {
             None => match browser.ahead.take() {
                 Some(Ahead { bytes, here }) => {
@@ -123,7 +126,7 @@ impl Simulation {
             },
             Some(asset) => {
                 let copy = browser.http_cache.get(asset);
-                if copy.is_some_and(|copy| now < copy.fresh_until) {
+                if remembered || copy.is_some_and(|copy| now < copy.fresh_until) {
                     let took = CACHE_ANSWER.mul_f64(slowness);
                     self.queue.plan(now + took, Event::AnsweredLocally { visitor: key, arm, request });
                     if arm == Arm::Mesh {
@@ -145,7 +148,7 @@ impl Simulation {
                 let unchanged = copy.is_some_and(|copy| copy.version == content.version);
                 let size = u64::from(self.site.assets[asset as usize].bytes);
                 // What the mesh has delivered is not asked for again.
-                let bytes = if unchanged { 0 } else { size - asked.from_mesh.min(size) };
+                let bytes = if unchanged { 0 } else { size - from_mesh.min(size) };
                 let urgency = urgency(&self.site.assets[asset as usize]);
                 Ask { request, bytes, think: STATIC_THINK + slow, urgency }
             }
@@ -231,12 +234,22 @@ impl Simulation {
     pub(crate) fn answered(&mut self, key: Key, arm: Arm, request: RequestKey) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
-        let load = &mut visitor.browser_mut(arm).load;
-        let Some(asked) = load.asked(request) else { return };
+        let browser = visitor.browser_mut(arm);
+        let Some(asked) = browser.load.asked(request) else { return };
         if std::mem::replace(&mut asked.answered, true) {
             return;
         }
-        let (asset, page) = (asked.asset, load.page);
+        let asset = asked.asset;
+        if let Some(asset) = asset.filter(|_| browser.load.controlled) {
+            let lifetime = origin::browser_lifetime(self.site.assets[asset as usize].caching);
+            if let Some(lifetime) = lifetime
+                && !browser.remembers(asset, now)
+            {
+                browser.memory.insert(asset, now + lifetime);
+            }
+        }
+        let load = &mut browser.load;
+        let page = load.page;
         load.open -= 1;
         load.busy_until = load.busy_until.max(now) + self.site.pages[page].processing_of_an_answer();
         match asset {
@@ -326,10 +339,19 @@ impl Simulation {
     pub(crate) fn count_view(&mut self, key: Key) {
         let Some(visitor) = self.visitors.get(key) else { return };
         let holds_out = self.scenario.policy.holdout_percent > 0;
+        let Visitor { holdout, mesh, .. } = visitor;
         if visitor.client.kept.held_out == Some(false) || !holds_out {
-            let Visitor { holdout, mesh, .. } = visitor;
             self.figures.took_part(Arm::Holdout, &holdout.load);
             self.figures.took_part(Arm::Mesh, &mesh.load);
+        }
+        if self.scenario.network.is_some()
+            && let Some(place) = visitor.next_view.checked_sub(1)
+        {
+            self.figures.views.push(ViewTimes {
+                visit: visitor.visit,
+                place,
+                load_ms: Arms { holdout: holdout.load.took_ms(), mesh: mesh.load.took_ms() },
+            });
         }
     }
 }

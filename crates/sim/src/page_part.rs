@@ -59,8 +59,10 @@ impl Simulation {
             return;
         }
         let device = &visitor.person.device;
+        let held_out = self.scenario.held_out.contains(&visitor.planned.visitor);
+        let no_worker = (!device.service_worker).then_some(Reason::NoWorker);
         let circumstances = Circumstances {
-            off: (!device.service_worker).then_some(Reason::NoWorker),
+            off: no_worker.or(held_out.then_some(Reason::Holdout)),
             alone: (!device.webrtc).then_some(Reason::NoWebRtc),
             selfish: (device.saves_data && planted != Some(Law::TheVisitorsBudget))
                 .then_some(Reason::SaveData),

@@ -61,6 +61,8 @@ pub struct Scenario {
     pub given_site: Option<GivenSite>,
     /// The site's policy.
     pub policy: Policy,
+    /// People, by number, whom the policy leaves alone, besides those whom it draws (`policy.holdout_percent`).
+    pub held_out: BTreeSet<u32>,
     /// What the node admits.
     pub admission: AdmissionRules,
     /// How the node chooses whom a peer is introduced to.
@@ -91,6 +93,7 @@ impl Default for Scenario {
             network: None,
             given_site: None,
             policy: Policy::default(),
+            held_out: BTreeSet::new(),
             admission: AdmissionRules::default(),
             introductions: Introductions::default(),
         }

@@ -175,7 +175,8 @@ impl Simulation {
     }
 
     fn visit(&mut self) {
-        let Some(planned) = self.plan.get(self.next_visit).copied() else { return };
+        let visit = self.next_visit;
+        let Some(planned) = self.plan.get(visit).copied() else { return };
         self.next_visit += 1;
         self.plan_visit();
         let person = self.world.draw_person(self.scenario.seed, planned.visitor.into());
@@ -194,6 +195,7 @@ impl Simulation {
             person,
             session,
             next_view: 0,
+            visit,
             is_native: false,
         };
         let key = self.visitors.insert(visitor);

@@ -28,6 +28,8 @@ pub(crate) struct Visitor {
     pub(crate) session: Session,
     /// The next of the session's views.
     pub(crate) next_view: usize,
+    /// Which of the plan's visits it is.
+    pub(crate) visit: usize,
     pub(crate) holdout: Browser,
     pub(crate) mesh: Browser,
     pub(crate) client: Client,
