@@ -445,43 +445,51 @@ function crawlOf() {
 
 // ---- the client's cost
 
-/** Loads a page with and without the client, each time with a new profile, and says what the main thread did. */
-async function cost({ profiles, url, ...browser }) {
+/**
+ * Loads a page with and without the client, each time with a new profile, and says what the main thread did. Nothing else is
+ * watched: saying what a page asks for is work of its main thread, too, and who has a client asks for more.
+ */
+async function cost({ profiles, urls, ...browser }) {
   const loads = [];
   for (const [round, profile] of profiles.entries()) {
     // Neither arm is always the one that finds the machine warm.
     const plain = round % 2 === 0;
-    const context = await open({ ...browser, profile }, plain ? { extraHTTPHeaders: { [options.plain]: "1" } } : {});
-    const page = context.pages()[0] ?? (await context.newPage());
-    await page.addInitScript(() => {
-      globalThis.shifted = 0;
-      globalThis.blockedMs = 0;
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) if (!entry.hadRecentInput) globalThis.shifted += entry.value;
-      }).observe({ type: "layout-shift", buffered: true });
-      new PerformanceObserver((list) => {
-        // As Lighthouse counts blocking: what of a task is beyond 50 ms.
-        for (const entry of list.getEntries()) globalThis.blockedMs += Math.max(0, entry.duration - 50);
-      }).observe({ type: "longtask", buffered: true });
-    });
-    const session = await context.newCDPSession(page);
+    const visitor = await openForVisit({ ...browser, profile });
+    const page = visitor.first;
+    await page.send("Page.addScriptToEvaluateOnNewDocument", { source: `(${watchCost})()` });
     // Processor time of the thread: what else the machine does is not the client's doing.
-    await session.send("Performance.enable", { timeDomain: "threadTicks" });
-    await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
+    await page.send("Performance.enable", { timeDomain: "threadTicks" });
+    await page.load(() => page.send("Page.navigate", { url: plain ? urls.plain : urls.client }), LOAD_TIMEOUT_MS);
     await wait(COST_AFTER_MS);
-    const { metrics } = await session.send("Performance.getMetrics");
-    const metric = (name) => metrics.find((metric) => metric.name === name)?.value ?? 0;
-    const found = await page.evaluate((site) => {
-      const blocking = performance
-        .getEntriesByType("resource")
-        .filter(({ name, renderBlockingStatus }) => !name.startsWith(site) && renderBlockingStatus === "blocking");
-      const { shifted, blockedMs } = globalThis;
-      return { layout_shift: shifted, blocked_ms: blockedMs, render_blocking: blocking.length };
-    }, options.origin);
-    loads.push({ plain, main_thread_ms: metric("TaskDuration") * 1000, script_ms: metric("ScriptDuration") * 1000, ...found });
-    await shut(context);
+    const { metrics } = await page.send("Performance.getMetrics");
+    const ms = (name) => (metrics.find((metric) => metric.name === name)?.value ?? 0) * 1000;
+    const found = await page.evaluate(costOf, options.origin);
+    loads.push({ plain, main_thread_ms: ms("TaskDuration"), script_ms: ms("ScriptDuration"), ...found });
+    await shut(visitor);
   }
   return { loads };
+}
+
+/** Watches what disturbs a visitor. Runs in the page, before anything else. */
+function watchCost() {
+  globalThis.shifted = 0;
+  globalThis.blockedMs = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) globalThis.shifted += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+  new PerformanceObserver((list) => {
+    // As Lighthouse counts blocking: what of a task is beyond 50 ms.
+    for (const entry of list.getEntries()) globalThis.blockedMs += Math.max(0, entry.duration - 50);
+  }).observe({ type: "longtask", buffered: true });
+}
+
+/** What came of that. Runs in the page. */
+function costOf(site) {
+  const blocking = performance
+    .getEntriesByType("resource")
+    .filter(({ name, renderBlockingStatus }) => !name.startsWith(site) && renderBlockingStatus === "blocking");
+  const { shifted, blockedMs } = globalThis;
+  return { layout_shift: shifted, blocked_ms: blockedMs, render_blocking: blocking.length };
 }
 
 /** Closes every browser. */

@@ -19,6 +19,8 @@ use crate::told::Request;
 pub(crate) const SITE: &str = "lab";
 /// A page with nothing on it but words: the client cannot help it.
 pub(crate) const WORDS: &str = "/edgeweave-lab-words.html";
+/// The same without the client: no head is named there, into which the snippet would go.
+pub(crate) const PLAIN_WORDS: &str = "/edgeweave-lab-plain-words.html";
 /// Paragraphs on it.
 const PARAGRAPHS: usize = 200;
 
@@ -52,7 +54,8 @@ pub(crate) fn run(options: Options) -> Result<()> {
         documents: Some(Box::new(move |document| with_snippet(document, &snippet))),
         elsewhere: Some(Box::new(move |path| match path {
             "/edgeweave-sw.js" => Some(found(worker.as_bytes(), "text/javascript")),
-            WORDS => Some(found(words().as_bytes(), "text/html; charset=utf-8")),
+            WORDS => Some(found(words("<head>").as_bytes(), "text/html; charset=utf-8")),
+            PLAIN_WORDS => Some(found(words("").as_bytes(), "text/html; charset=utf-8")),
             // Browsers ask for it on their own; a site without one is not at fault.
             "/favicon.ico" if !has_icon => Some(found(b"", "image/x-icon")),
             path => content.find(path),
@@ -106,11 +109,12 @@ fn with_snippet(document: Vec<u8>, snippet: &str) -> Vec<u8> {
     rewrite_str(text, settings).map_or(document.clone(), String::into_bytes)
 }
 
-fn words() -> String {
+/// A page of words, whose head begins with a tag, or without one.
+fn words(head: &str) -> String {
     let paragraph = "<p>There is nothing on this page that anybody could give to anybody else.</p>\n";
     let icon = r#"<link rel="icon" href="data:,">"#;
     format!(
-        "<!doctype html><html lang=\"en\"><head><title>Words</title>{icon}</head><body>{}</body></html>",
+        "<!doctype html><html lang=\"en\">{head}<title>Words</title>{icon}<body>{}</body></html>",
         paragraph.repeat(PARAGRAPHS)
     )
 }
@@ -124,6 +128,9 @@ mod tests {
         let page = |head: &str| {
             format!("<!doctype html><html><head><title>é</title>{head}</head><body>x</body></html>")
         };
+        let plain = words("").into_bytes();
+        assert_eq!(with_snippet(plain.clone(), "<script></script>"), plain);
+        assert_ne!(with_snippet(words("<head>").into_bytes(), "<script></script>"), plain);
         let changed = with_snippet(page("").into_bytes(), "<script></script>");
         assert_eq!(String::from_utf8(changed).unwrap(), page("<script></script>"));
         assert_eq!(with_snippet(vec![0xff, 0xfe], "<script></script>"), [0xff, 0xfe]);

@@ -20,12 +20,12 @@ use crate::content::Content;
 use crate::figures::Arms;
 use crate::namespace::{self, Namespace};
 use crate::network::{Home, Host, Network, Ways};
-use crate::origin::WORDS;
+use crate::origin::{PLAIN_WORDS, WORDS};
 use crate::processes::{Process, announcing};
 use crate::router::Router;
 use crate::site::Site;
 use crate::summary::{Summary, arms};
-use crate::told::{CostTold, FromVisitors, Request, ToVisitors, Truths};
+use crate::told::{CostTold, CostUrls, FromVisitors, Request, ToVisitors, Truths};
 use crate::visits::{Place, Tour};
 use crate::{node, visits::Visited};
 use crate::{report, requirements, scenario, simulation};
@@ -305,7 +305,10 @@ impl Lab {
         self.visitors.tell(&ToVisitors::Cost {
             profiles: profiles.map(|profile| profile.display().to_string()).collect(),
             chromium: &place.chromium,
-            url: &format!("{}{WORDS}", origin_url()),
+            urls: CostUrls {
+                client: format!("{}{WORDS}", origin_url()),
+                plain: format!("{}{PLAIN_WORDS}", origin_url()),
+            },
         })?;
         match self.wait_for("measuring the client's cost", COST, stop)? {
             FromVisitors::Cost(cost) => Ok(Some(cost)),

@@ -88,6 +88,13 @@ pub(crate) struct CostTold {
     pub(crate) loads: Vec<CostLoad>,
 }
 
+/// The page that a client cannot help, with it and without.
+#[derive(Debug, Serialize)]
+pub(crate) struct CostUrls {
+    pub(crate) client: String,
+    pub(crate) plain: String,
+}
+
 /// One load.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct CostLoad {
@@ -124,7 +131,7 @@ pub(crate) enum ToVisitors<'a> {
     /// Visit it.
     Visit { id: usize, profile: &'a str, chromium: &'a str, views: Vec<ViewOrder> },
     /// Measure what the client costs on a page that it cannot help.
-    Cost { profiles: Vec<String>, chromium: &'a str, url: &'a str },
+    Cost { profiles: Vec<String>, chromium: &'a str, urls: CostUrls },
 }
 
 /// A page to look at.
