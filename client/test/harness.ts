@@ -15,8 +15,8 @@ import type { Stats } from "../src/generated/Stats";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? resolve(HERE, "../../target");
 const BINARY = process.env.EDGEWEAVE ?? join(TARGET, "debug/edgeweave");
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = [
+export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+export const FLAGS = [
   // Nothing but the tests' own servers is there.
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
   "--disable-gpu",

@@ -4,18 +4,8 @@ import { randomFillSync } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Edgeweave } from "../src/api";
-import {
-  arrive,
-  type Origin,
-  PATIENCE_MS,
-  pageOf,
-  type RunningNode,
-  settle,
-  startNativePeer,
-  startNode,
-  startOrigin,
-  type Visitor,
-} from "./harness";
+import { arrive, type Origin, pageOf, type RunningNode, startNativePeer, startNode, startOrigin } from "./harness";
+import { arriveUnwatched, type Unwatched } from "./unwatched";
 
 interface Options {
   /** The asset's size. */
@@ -68,7 +58,7 @@ async function measure(origin: Origin, node: RunningNode) {
   progress("a visitor fetches the assets");
   const giver = await come(node);
   for (const path of [LARGE, MEDIUM])
-    await giver.page.evaluate((path) => fetch(path).then((response) => response.arrayBuffer()), path);
+    await giver.evaluate((path) => fetch(path).then((response) => response.arrayBuffer()), path);
   await giver.until("holding both", (stats) => stats.held === 2);
   // From now on the mesh or nothing, and an origin that is no temptation.
   origin.delay = () => new Promise((answer) => setTimeout(answer, ORIGIN_MS));
@@ -90,7 +80,7 @@ async function measure(origin: Origin, node: RunningNode) {
   await giver.leave();
   await taker.leave();
 
-  const alone = await come(node, { script: "delete globalThis.RTCPeerConnection" });
+  const alone = await come(node, "delete globalThis.RTCPeerConnection");
   const overHttp: number[] = [];
   const bareHttp: number[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
@@ -230,19 +220,20 @@ async function delayUdp(oneWayMs: number) {
 }
 
 /** A visitor comes, and has what it needs to ask for the asset. */
-async function come(node: RunningNode, more: { script?: string } = {}): Promise<Visitor> {
-  const visitor = await arrive(more);
-  await visitor.go(`${node.url}/`);
-  await settle(visitor);
+async function come(node: RunningNode, script?: string): Promise<Unwatched> {
+  const visitor = await arriveUnwatched(script);
   // The worker answers from the second page on.
-  await visitor.go(`${node.url}/`);
-  await settle(visitor);
+  for (let page = 1; page <= 2; page += 1) {
+    await visitor.go(`${node.url}/`);
+    await visitor.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+    await visitor.until("connected", (stats) => stats.connected);
+  }
   return visitor;
 }
 
 /** Fetches the asset as a page does, and forgets it again; megabits a second. */
-async function throughClient(visitor: Visitor, source: "peers" | "supernode"): Promise<number> {
-  await visitor.page.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.purge());
+async function throughClient(visitor: Unwatched, source: "peers" | "supernode"): Promise<number> {
+  await visitor.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.purge());
   await visitor.until(
     `without the asset, and able to get it from ${source}`,
     (stats) => stats.admitted === 2 && stats.stored === 0 && (source === "supernode" || stats.neighbours > 0),
@@ -255,7 +246,7 @@ async function throughClient(visitor: Visitor, source: "peers" | "supernode"): P
 }
 
 /** Fetches the same content from the node by its name. */
-async function overHttpBare(visitor: Visitor, node: RunningNode): Promise<number> {
+async function overHttpBare(visitor: Unwatched, node: RunningNode): Promise<number> {
   const listed = await fetch(`${node.url}/api/v1/sites/default/assets`);
   const { assets } = (await listed.json()) as { assets: { url: string; hash: string }[] };
   const hash = assets.find(({ url }) => url.endsWith(MEDIUM))?.hash;
@@ -263,8 +254,8 @@ async function overHttpBare(visitor: Visitor, node: RunningNode): Promise<number
 }
 
 /** Milliseconds in which the page has read all of it. */
-async function read(visitor: Visitor, url: string, size: number): Promise<number> {
-  return visitor.page.evaluate(
+async function read(visitor: Unwatched, url: string, size: number): Promise<number> {
+  return visitor.evaluate(
     async ({ url, size }) => {
       const began = performance.now();
       const reader = (await fetch(url)).body?.getReader();
@@ -282,7 +273,7 @@ interface Bare {
   bare: { connection: RTCPeerConnection; channel: RTCDataChannel };
 }
 
-async function openBare(giver: Visitor, taker: Visitor, stun: string): Promise<void> {
+async function openBare(giver: Unwatched, taker: Unwatched, stun: string): Promise<void> {
   const make = (stun: string) => {
     const connection = new RTCPeerConnection({ iceServers: [{ urls: stun }] });
     const channel = connection.createDataChannel("bare", { negotiated: true, id: 0 });
@@ -298,18 +289,18 @@ async function openBare(giver: Visitor, taker: Visitor, stun: string): Promise<v
   };
   const hear = (description: string) =>
     (globalThis as unknown as Bare).bare.connection.setRemoteDescription(JSON.parse(description));
-  await Promise.all([giver, taker].map(({ page }) => page.evaluate(make, stun)));
-  await taker.page.evaluate(hear, await giver.page.evaluate(described));
-  await giver.page.evaluate(hear, await taker.page.evaluate(described));
-  await giver.page.waitForFunction(
-    () => (globalThis as unknown as Bare).bare.channel.readyState === "open",
-    undefined,
-    { timeout: PATIENCE_MS },
-  );
+  await Promise.all([giver, taker].map((visitor) => visitor.evaluate(make, stun)));
+  await taker.evaluate(hear, await giver.evaluate(described));
+  await giver.evaluate(hear, await taker.evaluate(described));
+  await giver.evaluate(async () => {
+    const { channel } = (globalThis as unknown as Bare).bare;
+    if (channel.readyState !== "open")
+      await new Promise((opened) => channel.addEventListener("open", opened, { once: true }));
+  });
 }
 
-async function overBare(giver: Visitor, taker: Visitor): Promise<number> {
-  await giver.page.evaluate(
+async function overBare(giver: Unwatched, taker: Unwatched): Promise<number> {
+  await giver.evaluate(
     ({ bytes, message, most }) => {
       const { channel } = (globalThis as unknown as Bare).bare;
       channel.bufferedAmountLowThreshold = most / 2;
@@ -325,7 +316,7 @@ async function overBare(giver: Visitor, taker: Visitor): Promise<number> {
     },
     { bytes, message: MESSAGE_BYTES, most: BUFFERED_MOST },
   );
-  const ms = await taker.page.evaluate(
+  const ms = await taker.evaluate(
     (bytes) =>
       new Promise<number>((resolve) => {
         const { channel } = (globalThis as unknown as Bare).bare;
