@@ -292,15 +292,7 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
       }
       throw new Error(`never ${what}: ${JSON.stringify(last)}\n${JSON.stringify(await notes(), null, 1)}`);
     },
-    bodies: (paths) =>
-      visitor.page.evaluate(async (paths) => {
-        const digests = paths.map(async (path) => {
-          const bytes = await (await fetch(path)).arrayBuffer();
-          const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-          return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-        });
-        return Promise.all(digests);
-      }, paths),
+    bodies: (paths) => visitor.page.evaluate(digestsOf, paths),
     async stopWorker() {
       const browser = await context.newCDPSession(visitor.page);
       await browser.send("ServiceWorker.enable");
@@ -314,6 +306,16 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
     },
   };
   return visitor;
+}
+
+/** The digests of what a page gets for each path. Runs in the page. */
+export function digestsOf(paths: string[]): Promise<string[]> {
+  const digests = paths.map(async (path) => {
+    const bytes = await (await fetch(path)).arrayBuffer();
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  });
+  return Promise.all(digests);
 }
 
 /** Waits until the worker controls the page, and the client has a session. */

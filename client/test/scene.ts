@@ -144,7 +144,7 @@ export async function expectComplete({ origin, node }: Scene, visitor: Visitor, 
 }
 
 /** What the page gets for each path is what the origin has. */
-export async function expectBodies(origin: Origin, visitor: Visitor, paths: string[]): Promise<void> {
+export async function expectBodies(origin: Origin, visitor: Pick<Visitor, "bodies">, paths: string[]): Promise<void> {
   const expected = paths.map((path) =>
     createHash("sha256")
       .update(origin.contents.get(path)?.body ?? "")

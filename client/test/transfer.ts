@@ -5,7 +5,8 @@ import { createSocket } from "node:dgram";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Edgeweave } from "../src/api";
 import { arrive, type Origin, pageOf, type RunningNode, startNativePeer, startNode, startOrigin } from "./harness";
-import { arriveUnwatched, type Unwatched } from "./unwatched";
+import type { SimpleVisitor } from "./simple-visitor";
+import { arriveUnwatched } from "./unwatched";
 
 interface Options {
   /** The asset's size. */
@@ -220,25 +221,24 @@ async function delayUdp(oneWayMs: number) {
 }
 
 /** A visitor comes, and has what it needs to ask for the asset. */
-async function come(node: RunningNode, script?: string): Promise<Unwatched> {
+async function come(node: RunningNode, script?: string): Promise<SimpleVisitor> {
   const visitor = await arriveUnwatched(script);
   // The worker answers from the second page on.
   for (let page = 1; page <= 2; page += 1) {
     await visitor.go(`${node.url}/`);
-    await visitor.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-    await visitor.until("connected", (stats) => stats.connected);
+    await visitor.settle();
   }
   return visitor;
 }
 
 /** Fetches the asset as a page does, and forgets it again; megabits a second. */
-async function throughClient(visitor: Unwatched, source: "peers" | "supernode"): Promise<number> {
+async function throughClient(visitor: SimpleVisitor, source: "peers" | "supernode"): Promise<number> {
   await visitor.evaluate(() => (globalThis as unknown as { edgeweave: Edgeweave }).edgeweave.purge());
   await visitor.until(
     `without the asset, and able to get it from ${source}`,
     (stats) => stats.admitted === 2 && stats.stored === 0 && (source === "supernode" || stats.neighbours > 0),
   );
-  const before = (await visitor.stats()).bytes[source];
+  const before = (await visitor.until("there", () => true)).bytes[source];
   const [path, size] = source === "peers" ? [LARGE, bytes] : [MEDIUM, MEDIUM_BYTES];
   const ms = await read(visitor, path, size);
   await visitor.until(`served by ${source}`, (stats) => stats.bytes[source] - before === size);
@@ -246,7 +246,7 @@ async function throughClient(visitor: Unwatched, source: "peers" | "supernode"):
 }
 
 /** Fetches the same content from the node by its name. */
-async function overHttpBare(visitor: Unwatched, node: RunningNode): Promise<number> {
+async function overHttpBare(visitor: SimpleVisitor, node: RunningNode): Promise<number> {
   const listed = await fetch(`${node.url}/api/v1/sites/default/assets`);
   const { assets } = (await listed.json()) as { assets: { url: string; hash: string }[] };
   const hash = assets.find(({ url }) => url.endsWith(MEDIUM))?.hash;
@@ -254,7 +254,7 @@ async function overHttpBare(visitor: Unwatched, node: RunningNode): Promise<numb
 }
 
 /** Milliseconds in which the page has read all of it. */
-async function read(visitor: Unwatched, url: string, size: number): Promise<number> {
+async function read(visitor: SimpleVisitor, url: string, size: number): Promise<number> {
   return visitor.evaluate(
     async ({ url, size }) => {
       const began = performance.now();
@@ -273,7 +273,7 @@ interface Bare {
   bare: { connection: RTCPeerConnection; channel: RTCDataChannel };
 }
 
-async function openBare(giver: Unwatched, taker: Unwatched, stun: string): Promise<void> {
+async function openBare(giver: SimpleVisitor, taker: SimpleVisitor, stun: string): Promise<void> {
   const make = (stun: string) => {
     const connection = new RTCPeerConnection({ iceServers: [{ urls: stun }] });
     const channel = connection.createDataChannel("bare", { negotiated: true, id: 0 });
@@ -299,7 +299,7 @@ async function openBare(giver: Unwatched, taker: Unwatched, stun: string): Promi
   });
 }
 
-async function overBare(giver: Unwatched, taker: Unwatched): Promise<number> {
+async function overBare(giver: SimpleVisitor, taker: SimpleVisitor): Promise<number> {
   await giver.evaluate(
     ({ bytes, message, most }) => {
       const { channel } = (globalThis as unknown as Bare).bare;

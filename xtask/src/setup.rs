@@ -33,6 +33,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         eprintln!("  the {}'s packages: {}", part.name(), workspace.shown(&folder));
     }
     eprintln!("  Chromium: {}", chromium()?.display());
+    eprintln!("  Firefox: {}", firefox()?.display());
     Ok(())
 }
 
@@ -210,32 +211,65 @@ pub(crate) fn packages(workspace: &Workspace, node: &Node, part: Part) -> Result
         return Ok(());
     }
     let mut npm = node.npm(workspace, part);
-    // No browsers are downloaded: the tests use the system's Chromium.
+    // No browsers are downloaded: the tests use the system's.
     npm.args(["ci", "--no-audit", "--no-fund"]).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
     run_quietly(&format!("install the {}'s packages", part.name()), &mut npm)?;
     stamp.write()
 }
 
+/// A browser that real visitors have.
+struct Browser {
+    name: &'static str,
+    /// The environment variable that names one.
+    variable: &'static str,
+    /// What it is called on `PATH`.
+    commands: &'static [&'static str],
+    /// Debian's package.
+    package: &'static str,
+}
+
+const CHROMIUM: Browser = Browser {
+    name: "Chromium",
+    variable: "CHROMIUM",
+    commands: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    package: "chromium",
+};
+
+const FIREFOX: Browser = Browser {
+    name: "Firefox",
+    variable: "FIREFOX",
+    commands: &["firefox-esr", "firefox"],
+    package: "firefox-esr",
+};
+
 /// A Chromium: `$CHROMIUM`, one on `PATH`, or Debian's.
 pub(crate) fn chromium() -> Result<PathBuf> {
-    if let Some(named) = env::var_os("CHROMIUM") {
-        let path = PathBuf::from(named);
-        if path.is_file() {
-            return Ok(path);
+    CHROMIUM.get()
+}
+
+/// A Firefox: `$FIREFOX`, one on `PATH`, or Debian's.
+pub(crate) fn firefox() -> Result<PathBuf> {
+    FIREFOX.get()
+}
+
+impl Browser {
+    fn get(&self) -> Result<PathBuf> {
+        let Self { name, variable, commands, package } = self;
+        if let Some(named) = env::var_os(variable) {
+            let path = PathBuf::from(named);
+            if path.is_file() {
+                return Ok(path);
+            }
+            bail!("${variable} names {}, which is not there", path.display());
         }
-        bail!("$CHROMIUM names {}, which is not there", path.display());
+        let find = || commands.iter().copied().find_map(on_path);
+        if let Some(found) = find() {
+            return Ok(found);
+        }
+        let way_out = || format!("a {name} is needed: install one, or name it in ${variable}");
+        install_packages(&[package]).with_context(way_out)?;
+        find().with_context(way_out)
     }
-    let find = || {
-        ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-            .into_iter()
-            .find_map(on_path)
-    };
-    if let Some(found) = find() {
-        return Ok(found);
-    }
-    let way_out = "a Chromium is needed: install one, or name it in $CHROMIUM";
-    install_packages(&["chromium"]).context(way_out)?;
-    find().context(way_out)
 }
 
 /// What makes network namespaces.

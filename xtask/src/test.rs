@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     for part in Part::ALL {
         setup::packages(workspace, &node, part)?;
     }
-    let chromium = setup::chromium()?;
+    let (chromium, firefox) = (setup::chromium()?, setup::firefox()?);
     let nothing = |()| Counts::default();
 
     let mut taken = Vec::new();
@@ -83,7 +83,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         }
         take("browser tests", &mut || {
             let mut run = npm_run(workspace, &node, Part::Client, "test:browser");
-            counted(run.env("CHROMIUM", &chromium), client_counts)
+            counted(run.env("CHROMIUM", &chromium).env("FIREFOX", &firefox), client_counts)
         });
     }
     Ok(conclude(&taken, built))
