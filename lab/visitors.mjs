@@ -13,7 +13,7 @@ import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { launch } from "./devtools.mjs";
+import { launch } from "../client/test/devtools.mjs";
 
 const options = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(options.client)("playwright-core");

@@ -2,26 +2,17 @@
 import { afterEach, expect, test } from "vitest";
 import { arriveWithFirefox } from "./firefox";
 import { PATIENCE_MS } from "./harness";
-import { expectBodies, expectComplete, PICTURES, pictures, type Scene } from "./scene";
+import { ALL_BYTES, expectBodies, expectComplete, failPictures, PICTURES, pictures, type Scene } from "./scene";
 import type { SimpleVisitor } from "./simple-visitor";
 
-/** The bytes of both pictures. */
-const ALL_BYTES = 1_600_108;
 let site: Scene;
-let firefox: SimpleVisitor;
+let firefox: SimpleVisitor | undefined;
 
 afterEach(async () => {
-  await firefox.leave();
+  await firefox?.leave();
+  firefox = undefined;
   await site.close();
 });
-
-function failPictures(): void {
-  site.origin.fault = (request, response) => {
-    if (!request.url?.endsWith(".bmp")) return false;
-    response.writeHead(503).end();
-    return true;
-  };
-}
 
 test("a Firefox gets from a Chromium what the origin does not give", { timeout: 3 * PATIENCE_MS }, async () => {
   site = await pictures({ patienceMs: 1000 });
@@ -30,7 +21,7 @@ test("a Firefox gets from a Chromium what the origin does not give", { timeout: 
   await firefox.go(`${site.origin.url}/`);
   await firefox.settle();
   await firefox.until("introduced", (stats) => stats.admitted === PICTURES.length && stats.neighbours > 0);
-  failPictures();
+  failPictures(site);
   await firefox.go(`${site.origin.url}/next.html`);
   const widths = await firefox.evaluate(() => [...document.images].map((image) => image.naturalWidth));
   expect(widths.filter((width) => width > 0)).toHaveLength(PICTURES.length);
@@ -45,7 +36,7 @@ test("a Chromium gets from a Firefox what the origin does not give", { timeout: 
   await firefox.settle();
   await firefox.until("holding all", (stats) => stats.held === PICTURES.length);
   const visitor = await site.meet(PICTURES.length);
-  failPictures();
+  failPictures(site);
   await visitor.go(`${site.origin.url}/next.html`);
   await visitor.until("served by peers", (stats) => stats.bytes.peers === ALL_BYTES);
   await expectComplete(site, visitor, PICTURES);

@@ -1,7 +1,7 @@
 // A native peer of the operator's: to visitors a neighbour like any other, which holds everything.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type NativePeer, PATIENCE_MS, startNativePeer, type Visitor } from "./harness";
-import { expectComplete, kept, PICTURES, pictures, type Scene } from "./scene";
+import { expectComplete, failPictures, kept, PICTURES, pictures, type Scene } from "./scene";
 
 /** The bytes of both pictures. */
 const LARGE_BYTES = 8_000_054;
@@ -24,14 +24,6 @@ afterEach(async () => {
   await site.close();
 });
 
-function failPictures(): void {
-  site.origin.fault = (request, response) => {
-    if (!request.url?.endsWith(".bmp")) return false;
-    response.writeHead(503).end();
-    return true;
-  };
-}
-
 /** The only visitor has come, and has a channel to the native peer. */
 async function meet(flags?: string[]): Promise<Visitor> {
   peer = await startNativePeer(site.node.url, "site", flags);
@@ -45,7 +37,7 @@ test(
   { timeout: 3 * PATIENCE_MS },
   async () => {
     const visitor = await meet();
-    failPictures();
+    failPictures(site);
     await visitor.go(`${site.origin.url}/next.html`);
     const { bytes } = await visitor.until("holding all", (stats) => stats.held === PICTURES.length);
     expect({ peers: bytes.peers, supernode: bytes.supernode, origin: bytes.origin }).toEqual({

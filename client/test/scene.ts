@@ -48,6 +48,18 @@ export interface SceneOptions {
 /** The pictures of the usual site. */
 export const PICTURES = ["/a.bmp", "/b.bmp"];
 
+/** Their bytes in all. */
+export const ALL_BYTES = 1_600_108;
+
+/** The origin has pictures no more. */
+export function failPictures({ origin }: Scene): void {
+  origin.fault = (request, response) => {
+    if (!request.url?.endsWith(".bmp")) return false;
+    response.writeHead(503).end();
+    return true;
+  };
+}
+
 /** How the usual site is not quite the usual one. */
 interface PicturesOptions extends Pick<SceneOptions, "supernode"> {
   /** Milliseconds for which requests wait for the mesh; where nothing is said, speed is preferred. */

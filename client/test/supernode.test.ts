@@ -4,10 +4,19 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { Reason } from "../src/generated/Reason";
 import { type ArriveOptions, PATIENCE_MS, picture, type SupernodeOptions, settle, type Visitor } from "./harness";
-import { expectBodies, expectComplete, expectRecorded, kept, PICTURES, pictures, type Scene } from "./scene";
+import {
+  ALL_BYTES,
+  expectBodies,
+  expectComplete,
+  expectRecorded,
+  failPictures,
+  kept,
+  PICTURES,
+  pictures,
+  type Scene,
+} from "./scene";
 
-/** The bytes of both pictures, and of the larger one. */
-const ALL_BYTES = 1_600_108;
+/** The bytes of the larger picture. */
 const LARGE_BYTES = 1_500_054;
 let site: Scene;
 
@@ -36,14 +45,6 @@ function asked(): string[] {
   return site.origin.asked.filter((path) => path.endsWith(".bmp"));
 }
 
-function failPictures(): void {
-  site.origin.fault = (request, response) => {
-    if (!request.url?.endsWith(".bmp")) return false;
-    response.writeHead(503).end();
-    return true;
-  };
-}
-
 /** The next page is complete, all of it from the supernode, and its pictures are held from then on. */
 async function expectFromSupernode(visitor: Visitor): Promise<void> {
   await visitor.go(`${site.origin.url}/next.html`);
@@ -60,7 +61,7 @@ async function expectFromSupernode(visitor: Visitor): Promise<void> {
 test("a visitor who is alone gets from the supernode what is admitted", { timeout: 3 * PATIENCE_MS }, async () => {
   await known();
   const visitor = await visit();
-  failPictures();
+  failPictures(site);
   await expectFromSupernode(visitor);
 
   // What came from there is held like everything else, whatever becomes of it there.
@@ -78,7 +79,7 @@ test(
   async () => {
     await known();
     const visitor = await visit();
-    failPictures();
+    failPictures(site);
     await expectFromSupernode(visitor);
 
     // The worker that starts next has no session, and nobody else has the pictures.
@@ -101,7 +102,7 @@ const APART: [string, string][] = [
 test.each(APART)("a visitor who %s uses the supernode", { timeout: 3 * PATIENCE_MS }, async (_how, script) => {
   await known();
   const visitor = await visit({ script });
-  failPictures();
+  failPictures(site);
   await expectFromSupernode(visitor);
 });
 

@@ -5,7 +5,7 @@ import { createSocket } from "node:dgram";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Edgeweave } from "../src/api";
 import { arrive, type Origin, pageOf, type RunningNode, startNativePeer, startNode, startOrigin } from "./harness";
-import type { SimpleVisitor } from "./simple-visitor";
+import { eventually, type SimpleVisitor } from "./simple-visitor";
 import { arriveUnwatched } from "./unwatched";
 
 interface Options {
@@ -238,7 +238,7 @@ async function throughClient(visitor: SimpleVisitor, source: "peers" | "supernod
     `without the asset, and able to get it from ${source}`,
     (stats) => stats.admitted === 2 && stats.stored === 0 && (source === "supernode" || stats.neighbours > 0),
   );
-  const before = (await visitor.until("there", () => true)).bytes[source];
+  const before = (await visitor.stats()).bytes[source];
   const [path, size] = source === "peers" ? [LARGE, bytes] : [MEDIUM, MEDIUM_BYTES];
   const ms = await read(visitor, path, size);
   await visitor.until(`served by ${source}`, (stats) => stats.bytes[source] - before === size);
@@ -292,11 +292,9 @@ async function openBare(giver: SimpleVisitor, taker: SimpleVisitor, stun: string
   await Promise.all([giver, taker].map((visitor) => visitor.evaluate(make, stun)));
   await taker.evaluate(hear, await giver.evaluate(described));
   await giver.evaluate(hear, await taker.evaluate(described));
-  await giver.evaluate(async () => {
-    const { channel } = (globalThis as unknown as Bare).bare;
-    if (channel.readyState !== "open")
-      await new Promise((opened) => channel.addEventListener("open", opened, { once: true }));
-  });
+  await eventually("open", () =>
+    giver.evaluate(() => (globalThis as unknown as Bare).bare.channel.readyState === "open"),
+  );
 }
 
 async function overBare(giver: SimpleVisitor, taker: SimpleVisitor): Promise<number> {

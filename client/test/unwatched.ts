@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { launch } from "../../lab/devtools.mjs";
+import { launch } from "./devtools.mjs";
 import { CHROMIUM, FLAGS, PATIENCE_MS } from "./harness";
 import { type SimpleVisitor, simpleVisitor } from "./simple-visitor";
 

@@ -54,8 +54,8 @@ pub(crate) fn run(options: Options) -> Result<()> {
         documents: Some(Box::new(move |document| with_snippet(document, &snippet))),
         elsewhere: Some(Box::new(move |path| match path {
             "/edgeweave-sw.js" => Some(found(worker.as_bytes(), "text/javascript")),
-            WORDS => Some(found(words("<head>").as_bytes(), "text/html; charset=utf-8")),
-            PLAIN_WORDS => Some(found(words("").as_bytes(), "text/html; charset=utf-8")),
+            WORDS => Some(found(words(["<head>", "</head>"]).as_bytes(), "text/html; charset=utf-8")),
+            PLAIN_WORDS => Some(found(words(["", ""]).as_bytes(), "text/html; charset=utf-8")),
             // Browsers ask for it on their own; a site without one is not at fault.
             "/favicon.ico" if !has_icon => Some(found(b"", "image/x-icon")),
             path => content.find(path),
@@ -109,12 +109,12 @@ fn with_snippet(document: Vec<u8>, snippet: &str) -> Vec<u8> {
     rewrite_str(text, settings).map_or(document.clone(), String::into_bytes)
 }
 
-/// A page of words, whose head begins with a tag, or without one.
-fn words(head: &str) -> String {
+/// A page of words, with these tags around its head, or none.
+fn words([head, end]: [&str; 2]) -> String {
     let paragraph = "<p>There is nothing on this page that anybody could give to anybody else.</p>\n";
     let icon = r#"<link rel="icon" href="data:,">"#;
     format!(
-        "<!doctype html><html lang=\"en\">{head}<title>Words</title>{icon}<body>{}</body></html>",
+        "<!doctype html><html lang=\"en\">{head}<title>Words</title>{icon}{end}<body>{}</body></html>",
         paragraph.repeat(PARAGRAPHS)
     )
 }
@@ -128,9 +128,10 @@ mod tests {
         let page = |head: &str| {
             format!("<!doctype html><html><head><title>é</title>{head}</head><body>x</body></html>")
         };
-        let plain = words("").into_bytes();
+        let plain = words(["", ""]).into_bytes();
         assert_eq!(with_snippet(plain.clone(), "<script></script>"), plain);
-        assert_ne!(with_snippet(words("<head>").into_bytes(), "<script></script>"), plain);
+        let with = with_snippet(words(["<head>", "</head>"]).into_bytes(), "<script></script>");
+        assert!(String::from_utf8(with).unwrap().contains("<script></script></head><body>"));
         let changed = with_snippet(page("").into_bytes(), "<script></script>");
         assert_eq!(String::from_utf8(changed).unwrap(), page("<script></script>"));
         assert_eq!(with_snippet(vec![0xff, 0xfe], "<script></script>"), [0xff, 0xfe]);

@@ -35,7 +35,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what the other tasks need: WebAssembly for Rust, Node.js, Chromium, the client's packages.
+    /// Install what the other tasks need: WebAssembly for Rust, Node.js, browsers, the client's packages.
     Setup,
     /// Write the TypeScript types of what peers, nodes and engines say.
     Types(types::Options),

@@ -4,17 +4,17 @@ import { digest } from "../shared/digest";
 import type { Known } from "./shelf";
 
 let known: Known;
-/** Whether purges reach this browser. */
-let isConfirmed: boolean;
+/** Whether a tab leads. */
+let isLed: boolean;
 
-vi.mock("./link", () => ({ leader: async () => undefined, confirmed: () => isConfirmed }));
+vi.mock("./link", () => ({ leader: async () => (isLed ? {} : undefined) }));
 vi.mock("./shelf", () => ({ SEGMENT_BYTES: 1, shelfLoaded: async () => known }));
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date", "performance"] });
   Object.assign(globalThis, { __edgeweave: { base: "https://node" } });
   known = { shelf: { supernode_ms: 300, assets: [] as ShelfAsset[] } as Known["shelf"], assets: new Map() };
-  isConfirmed = false;
+  isLed = false;
 });
 
 afterEach(() => {
@@ -68,10 +68,10 @@ test("the node is asked before anything is asked for, where that will be needed"
   await askAhead();
   expect(asked).toEqual([]);
   hold("/kept", "yesterday's");
-  isConfirmed = true;
+  isLed = true;
   await askAhead();
   expect(asked).toEqual([]);
-  isConfirmed = false;
+  isLed = false;
   await askAhead();
   expect(asked).toHaveLength(1);
   expect(await isAdmitted("/kept")).toBe(true);

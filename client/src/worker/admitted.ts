@@ -1,7 +1,7 @@
 import type { Shelf } from "../generated/Shelf";
 import { digest } from "../shared/digest";
 import type { Concern } from "./concerns";
-import { confirmed, leader } from "./link";
+import { leader } from "./link";
 import { askNode, site } from "./node";
 import { type Known, shelfLoaded } from "./shelf";
 import { isLeftAlone } from "./supernode";
@@ -29,13 +29,12 @@ export async function isStillAdmitted({ url }: Concern, { assets, shelf }: Known
 }
 
 /**
- * Asks the node before anything is asked for: a worker is started when a page is, and what that names is not known before
- * its document is there.
+ * Asks the node before anything is asked for: Chromium starts a worker beside a navigation, and what the page will ask for is
+ * not known before its document is there. A tab that leads brings the session's word.
  */
 export async function askAhead(): Promise<void> {
   const known = await shelfLoaded();
-  await leader();
-  if (!confirmed() && known?.shelf.assets.some(({ held }) => held)) await wordOf(known.shelf);
+  if (!(await leader()) && known?.shelf.assets.some(({ held }) => held)) await wordOf(known.shelf);
 }
 
 /** What the node says is admitted, as far as it is asked at all. */

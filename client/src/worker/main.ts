@@ -24,7 +24,8 @@ self.addEventListener("install", (event: RoutableInstallEvent) => {
   void self.skipWaiting();
   // Where this file's own policy forbids it the site's assets, there is no worker rather than one that breaks pages.
   event.waitUntil(fetch(location.href));
-  // Where the browser can be told so, navigations do not even start this worker.
+  // Where the browser can be told so, navigations do not wait for this worker. Chromium starts it beside them
+  // (`ServiceWorkerStaticRouterStartServiceWorker`, https://crbug.com/1371756).
   const routed = event.addRoutes?.([{ condition: { requestMode: "navigate" }, source: "network" }]);
   if (routed) event.waitUntil(routed.catch(() => undefined));
 });

@@ -132,7 +132,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// How long the page took, or has taken, in milliseconds.
+    /// How long the page took, in milliseconds, once it has ended.
     pub(crate) fn took_ms(&self) -> f64 {
         self.loaded.map_or(0.0, |loaded| loaded.since(self.began).as_secs_f64() * 1e3)
     }

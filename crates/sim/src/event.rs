@@ -53,6 +53,8 @@ pub(crate) enum Event {
     PassedOn { visitor: Key, request: RequestKey },
     /// The worker looks at a request.
     Dispatch { visitor: Key, request: RequestKey },
+    /// A worker that was started beside a navigation has heard from no tab that leads.
+    WorkerIsAlone { visitor: Key },
     /// The page part starts an engine.
     EngineStarts(EngineKey),
     /// The engine's deadline has come.
@@ -125,6 +127,7 @@ impl Fingerprint for Event {
             }
             Self::PassedOn { visitor, request } => browser(26, visitor, request),
             Self::Dispatch { visitor, request } => browser(8, visitor, request),
+            Self::WorkerIsAlone { visitor } => 28 << 56 ^ visitor.number(),
             Self::EngineStarts(key) => engine(9, key),
             Self::Tick(key) => engine(10, key),
             Self::SocketOpened(key) => engine(11, key),

@@ -55,7 +55,7 @@ impl Simulation {
             ..Load::default()
         };
         if controlled && arm == Arm::Mesh {
-            self.start_worker(key);
+            self.start_beside_navigation(key);
         }
         self.request(key, arm, None);
     }
@@ -242,10 +242,11 @@ impl Simulation {
         let asset = asked.asset;
         if let Some(asset) = asset.filter(|_| browser.load.controlled) {
             let lifetime = origin::browser_lifetime(self.site.assets[asset as usize].caching);
-            if let Some(lifetime) = lifetime
-                && !browser.remembers(asset, now)
-            {
-                browser.memory.insert(asset, now + lifetime);
+            let kept = browser.http_cache.get(asset).map(|copy| copy.fresh_until);
+            // What came through the worker says of no date, and is as good as new.
+            let fresh_until = kept.filter(|until| now < *until).or(lifetime.map(|lifetime| now + lifetime));
+            if let Some(fresh_until) = fresh_until.filter(|_| !browser.remembers(asset, now)) {
+                browser.memory.insert(asset, fresh_until);
             }
         }
         let load = &mut browser.load;
@@ -340,7 +341,8 @@ impl Simulation {
         let Some(visitor) = self.visitors.get(key) else { return };
         let holds_out = self.scenario.policy.holdout_percent > 0;
         let Visitor { holdout, mesh, .. } = visitor;
-        if visitor.client.kept.held_out == Some(false) || !holds_out {
+        let named = self.scenario.held_out.contains(&visitor.planned.visitor);
+        if !named && (visitor.client.kept.held_out == Some(false) || !holds_out) {
             self.figures.took_part(Arm::Holdout, &holdout.load);
             self.figures.took_part(Arm::Mesh, &mesh.load);
         }

@@ -61,7 +61,7 @@ pub struct Scenario {
     pub given_site: Option<GivenSite>,
     /// The site's policy.
     pub policy: Policy,
-    /// People, by number, whom the policy leaves alone, besides those whom it draws (`policy.holdout_percent`).
+    /// People, by number, who are left alone, besides those whom the policy draws (`policy.holdout_percent`).
     pub held_out: BTreeSet<u32>,
     /// What the node admits.
     pub admission: AdmissionRules,

@@ -136,6 +136,7 @@ impl Simulation {
             Event::Processed { visitor, arm, load } => self.processed(visitor, arm, load),
             Event::PassedOn { visitor, request } => self.ask_browser(visitor, Arm::Holdout, request),
             Event::Dispatch { visitor, request } => self.dispatch(visitor, request),
+            Event::WorkerIsAlone { visitor } => self.ask_ahead(visitor),
             Event::EngineStarts(key) => self.engine_starts(key),
             Event::Tick(key) => self.tick(key),
             Event::SocketOpened(key) => self.socket_opened(key),

@@ -13,7 +13,7 @@ use crate::event::{Arm, EngineKey, Event};
 use crate::faults::wall_clock;
 use crate::simulation::Simulation;
 use crate::slab::Key;
-use crate::visitor::{Visitor, Word};
+use crate::visitor::{Client, Visitor, Word};
 use crate::world::person::BrowserKind;
 
 /// A worker that has nothing to do is stopped after so long, as Chromium does.
@@ -53,8 +53,8 @@ impl Visitor {
 
 impl Simulation {
     /// A page under a worker's control is asked for. The worker has no part in that; where the browser knows so beforehand,
-    /// it starts the worker meanwhile, which asks the node what is admitted before anything is asked for.
-    pub(crate) fn start_worker(&mut self, key: Key) {
+    /// it starts the worker meanwhile.
+    pub(crate) fn start_beside_navigation(&mut self, key: Key) {
         let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let routes = matches!(visitor.person.device.browser, BrowserKind::Chrome | BrowserKind::Edge);
@@ -62,8 +62,17 @@ impl Simulation {
             return;
         }
         let ready = visitor.run_worker(now);
-        if now >= visitor.client.confirmed_until && !visitor.client.kept.stored.is_empty() {
-            self.ask_for_word(key, ready + INTRODUCED);
+        self.queue.plan(ready + INTRODUCED, Event::WorkerIsAlone { visitor: key });
+    }
+
+    /// The worker asks the node what is admitted before anything is asked for, if it holds anything and purges may have been
+    /// missed.
+    pub(crate) fn ask_ahead(&mut self, key: Key) {
+        let now = self.now();
+        let Some(visitor) = self.visitors.get(key) else { return };
+        let Client { page_part, confirmed_until, kept, .. } = &visitor.client;
+        if page_part.is_none() && now >= *confirmed_until && !kept.stored.is_empty() {
+            self.ask_for_word(key);
         }
     }
 
@@ -131,29 +140,29 @@ impl Simulation {
     /// all requests of a page. Whether this one waits for that.
     fn waits_for_word(&mut self, key: Key, request: RequestKey) -> bool {
         let now = self.now();
-        let Some(known_at) = self.ask_for_word(key, now).filter(|known_at| now < *known_at) else {
+        let Some(known_at) = self.ask_for_word(key).filter(|known_at| now < *known_at) else {
             return false;
         };
         self.queue.plan(known_at, Event::Dispatch { visitor: key, request });
         true
     }
 
-    /// Asks the node, at a time, what is admitted, if it has not just been asked; returns when that is known, or waited for no
-    /// longer.
-    fn ask_for_word(&mut self, key: Key, at: Timestamp) -> Option<Timestamp> {
+    /// Asks the node what is admitted, if it has not just been asked; returns when that is known, or waited for no longer.
+    fn ask_for_word(&mut self, key: Key) -> Option<Timestamp> {
+        let now = self.now();
         let round_trip = self.round_trip_to_supernode(key)?;
         let cold = self.cold_round_trips();
         let visitor = self.visitors.get_mut(key)?;
-        if let Some(word) = visitor.client.word.filter(|word| at < word.known_at + CONFIRMED) {
+        if let Some(word) = visitor.client.word.filter(|word| now < word.known_at + CONFIRMED) {
             return Some(word.known_at);
         }
         let patience = Duration::from_millis(visitor.client.kept.shelf.supernode_ms.into());
         if patience.is_zero() {
             return None;
         }
-        let takes = round_trip * if visitor.mesh.supernode.is_open(at) { 1 } else { cold };
-        visitor.mesh.supernode.open(at, round_trip);
-        let known_at = at + takes.min(patience);
+        let takes = round_trip * if visitor.mesh.supernode.is_open(now) { 1 } else { cold };
+        visitor.mesh.supernode.open(now, round_trip);
+        let known_at = now + takes.min(patience);
         visitor.client.word = Some(Word { known_at, comes: takes <= patience });
         Some(known_at)
     }

@@ -49,9 +49,11 @@ export async function launch({ executable, profile, flags }) {
   });
 
   function hear({ id, result, error, method, params, sessionId }) {
-    if (method === "Inspector.targetCrashed") giveUp((reply) => reply.sessionId === sessionId, new Error("the page has crashed"));
+    if (method === "Inspector.targetCrashed")
+      giveUp((reply) => reply.sessionId === sessionId, new Error("the page has crashed"));
     // A page that asks its visitor something would wait for ever.
-    if (method === "Page.javascriptDialogOpening") send("Page.handleJavaScriptDialog", { accept: false }, sessionId).catch(() => {});
+    if (method === "Page.javascriptDialogOpening")
+      send("Page.handleJavaScriptDialog", { accept: false }, sessionId).catch(() => {});
     if (id === undefined) return sessions.get(sessionId)?.(method, params);
     const reply = replies.get(id);
     replies.delete(id);
@@ -110,7 +112,11 @@ function pageOf(send) {
   /** Runs a function in the page, and returns what it returns. */
   async function evaluate(run, ...args) {
     const expression = `(${run})(${args.map((arg) => JSON.stringify(arg)).join(", ")})`;
-    const { result, exceptionDetails } = await send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+    const { result, exceptionDetails } = await send("Runtime.evaluate", {
+      expression,
+      awaitPromise: true,
+      returnByValue: true,
+    });
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;
   }
