@@ -1,13 +1,13 @@
 import type { Input } from "../generated/Input";
-import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
+import { PIECE_BYTES } from "../generated/limits";
 import type { Output } from "../generated/Output";
 import { pieces } from "../shared/pieces";
+import { SEGMENT_BYTES } from "../shared/storage";
 import { ownCopy } from "./copy";
 import type { Payloads } from "./payloads";
 
 /** Payloads that may be kept while a copy is read: about four megabytes. */
 const KEPT_MOST = 64;
-const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
 
 /** Reads the browser's own copy of an asset, without the network, and hands it in by pieces. */
 export async function adopt(

@@ -169,7 +169,7 @@ export async function lead(
   }
 
   async function keep({ hash, segment, handles }: Part<"store">): Promise<void> {
-    const parts = handles.map((payload) => bytes.get(payload)).filter((part) => part !== undefined);
+    const parts = handles.map((payload) => bytes.get(payload));
     const asset = shelf?.assets.find((asset) => asset.hash === hash);
     const reason = await store.store(hash, segment, parts, asset);
     handle(reason ? { store_failed: { hash, segment, reason } } : { stored: { hash, segment } });

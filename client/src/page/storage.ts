@@ -29,13 +29,19 @@ export async function storage() {
     async store(
       hash: string,
       segment: number,
-      parts: Uint8Array<ArrayBuffer>[],
+      parts: (Uint8Array<ArrayBuffer> | undefined)[],
       asset?: ShelfAsset,
     ): Promise<Reason | undefined> {
       if (!cache) return "storage_failed";
       try {
-        const content = new Blob(parts);
-        await cache.put(segmentKey(hash, segment), segmentResponse(content, content.size, asset));
+        // As a blob it would pass through the browser's process twice. Nothing is no part of a body: then storing fails.
+        const content = new ReadableStream({
+          start(controller) {
+            for (const part of parts) controller.enqueue(part);
+            controller.close();
+          },
+        });
+        await cache.put(segmentKey(hash, segment), segmentResponse(content, asset));
         return undefined;
       } catch (error) {
         return (error as Error).name === "QuotaExceededError" ? "storage_full" : "storage_failed";

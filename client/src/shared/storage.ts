@@ -1,3 +1,4 @@
+import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
 import type { ShelfAsset } from "../generated/ShelfAsset";
 
 /** The name of our cache in the browser's Cache Storage. */
@@ -22,9 +23,13 @@ export function segmentOf(url: string): { hash: string; segment: number } | unde
   return hash && segment ? { hash, segment: Number(segment) } : undefined;
 }
 
+/** The bytes of a full segment. */
+export const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
+
 /** A segment as it is stored: one that is a whole asset, where that is known, is ready to be answered with. */
-export function segmentResponse(segment: BodyInit, bytes: number, asset?: ShelfAsset): Response {
-  return new Response(segment, asset?.size === bytes ? { headers: headersOf(asset, bytes) } : {});
+export function segmentResponse(segment: BodyInit, asset?: ShelfAsset): Response {
+  const isWhole = asset && asset.size <= SEGMENT_BYTES;
+  return new Response(segment, isWhole ? { headers: headersOf(asset, asset.size) } : {});
 }
 
 /** The headers of an answer of so many bytes. */

@@ -8,7 +8,7 @@ let known: Known;
 let isLed: boolean;
 
 vi.mock("./link", () => ({ leader: async () => (isLed ? {} : undefined) }));
-vi.mock("./shelf", () => ({ SEGMENT_BYTES: 1, shelfLoaded: async () => known }));
+vi.mock("./shelf", () => ({ shelfLoaded: async () => known }));
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["Date", "performance"] });

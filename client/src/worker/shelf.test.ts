@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { headersOf, segmentKey } from "../shared/storage";
+import { headersOf, SEGMENT_BYTES, segmentKey } from "../shared/storage";
 
 const stored = new Map<string, Response>();
 const cache = {
@@ -8,7 +8,7 @@ const cache = {
   put: async (key: string, response: Response) => void stored.set(key, response),
 };
 vi.stubGlobal("caches", { open: async () => cache, match: (key: string) => cache.match(key) });
-const { fromCache, SEGMENT_BYTES, setShelf } = await import("./shelf");
+const { fromCache, setShelf } = await import("./shelf");
 
 const URL = "https://site.example/picture.png";
 

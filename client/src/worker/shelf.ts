@@ -1,12 +1,8 @@
-import { PIECE_BYTES, SEGMENT_PIECES } from "../generated/limits";
 import type { Shelf } from "../generated/Shelf";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { CACHE, headersOf, SHELF_KEY, segmentKey, segmentResponse } from "../shared/storage";
+import { CACHE, headersOf, SEGMENT_BYTES, SHELF_KEY, segmentKey, segmentResponse } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { bytesOf } from "./range";
-
-/** The bytes of a full segment. */
-export const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
 
 /** What the worker knows of the site's assets. */
 export interface Known {
@@ -74,7 +70,7 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   if (!range) {
     // It was stored before its asset was known, or with headers that have changed: the next time it will be ready.
     if (last === 0) {
-      const stored = segmentResponse(body, body.size, asset);
+      const stored = segmentResponse(body, asset);
       const put = (cache: Cache) => cache.put(segmentKey(asset.hash, 0), stored);
       void caches
         .open(CACHE)

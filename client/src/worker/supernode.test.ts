@@ -6,7 +6,8 @@ import type { Known } from "./shelf";
 const soon = setTimeout;
 const told: unknown[] = [];
 vi.mock("./link", () => ({ tell: (message: unknown) => told.push(message) }));
-vi.mock("./shelf", () => ({ SEGMENT_BYTES: 1 }));
+vi.mock("./shelf", () => ({}));
+vi.mock("../shared/storage", async (original) => ({ ...(await original<object>()), SEGMENT_BYTES: 1 }));
 
 const COUNT = 20;
 const PATIENCE_MS = 300;

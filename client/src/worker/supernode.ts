@@ -1,12 +1,12 @@
 import { MAX_TOGETHER, PIECE_BYTES } from "../generated/limits";
 import type { ShelfAsset } from "../generated/ShelfAsset";
 import { DIGEST_BYTES, digest } from "../shared/digest";
-import { CACHE, headersOf, segmentKey, segmentResponse } from "../shared/storage";
+import { CACHE, headersOf, SEGMENT_BYTES, segmentKey, segmentResponse } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { tell } from "./link";
 import { askNode, base } from "./node";
 import { pause } from "./pause";
-import { type Known, SEGMENT_BYTES } from "./shelf";
+import type { Known } from "./shelf";
 
 /** Larger contents are left to the origin, whose answer need not be complete before the page gets any of it. */
 const SIZE_MOST = 8 * 1024 * 1024;
@@ -223,7 +223,7 @@ async function keep(asset: ShelfAsset, body: Uint8Array<ArrayBuffer>, latest: nu
   while (all.size > 0 && performance.now() < latest) await pause(QUIET_MS);
   const { hash } = asset;
   const put = async (cache: Cache, bytes: Uint8Array<ArrayBuffer>, segment: number) => {
-    await cache.put(segmentKey(hash, segment), segmentResponse(bytes, bytes.length, asset));
+    await cache.put(segmentKey(hash, segment), segmentResponse(bytes, asset));
     tell({ stored: { hash, segment } });
   };
   try {
