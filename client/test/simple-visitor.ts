@@ -47,12 +47,16 @@ function figures(): Promise<Stats> | undefined {
   return (globalThis as { edgeweave?: Edgeweave }).edgeweave?.stats();
 }
 
-/** Looks until there is something, and returns that; for a while. */
+/** Looks until there is something, and returns that; for a while. A page may be replaced while it is looked at. */
 export async function eventually<T>(what: string, look: () => Promise<T | false | undefined>): Promise<T> {
+  let failed: unknown;
   for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
-    const seen = await look();
+    const seen = await look().catch((error: unknown) => {
+      failed = error;
+      return undefined;
+    });
     if (seen) return seen;
     await new Promise((over) => setTimeout(over, POLL_MS));
   }
-  throw new Error(`never ${what}`);
+  throw new Error(`never ${what}${failed ? `: ${failed}` : ""}`);
 }
