@@ -1,7 +1,7 @@
 //! What a browser is without the mesh, and with it: an HTTP cache, a connection to the origin, and a page that loads.
 //! Both arms of an experiment have one of these each.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use edgeweave_protocol::{Digest, Timestamp};
@@ -78,6 +78,8 @@ impl Browser {
 pub(crate) struct HttpCache {
     /// Sorted by asset.
     copies: Vec<Copy>,
+    /// Pages whose documents it has. They are asked for each time, and the origin says whether they have changed.
+    pub(crate) documents: BTreeSet<usize>,
 }
 
 /// A copy of an asset in a browser's HTTP cache.

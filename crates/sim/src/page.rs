@@ -33,10 +33,16 @@ pub(crate) fn urgency(asset: &AssetModel) -> Urgency {
 }
 
 impl Page {
-    /// How its document is asked for, of an origin that takes `slow` longer than it would.
-    pub(crate) fn ask(&self, request: RequestKey, slow: Duration) -> Ask {
+    /// How its document is asked for, of an origin that takes `slow` longer than it would, by a browser that has it or not.
+    pub(crate) fn ask(&self, request: RequestKey, slow: Duration, has_it: bool) -> Ask {
         let think = Duration::from_micros(self.think_us) + slow;
-        Ask { request, bytes: self.html_bytes.into(), think, urgency: Urgency::Blocking }
+        let bytes = if has_it { 0 } else { self.html_bytes.into() };
+        Ask { request, bytes, think, urgency: Urgency::Blocking }
+    }
+
+    /// Whether its document is a file, which stays the same; others are made for each visitor.
+    fn is_file(&self) -> bool {
+        self.think_us == 0
     }
 }
 
@@ -122,7 +128,10 @@ impl Simulation {
                     }
                     return;
                 }
-                None => self.site.pages[page].ask(request, slow),
+                None => {
+                    let has_it = browser.http_cache.documents.contains(&page);
+                    self.site.pages[page].ask(request, slow, has_it)
+                }
             },
             Some(asset) => {
                 let copy = browser.http_cache.get(asset);
@@ -254,7 +263,12 @@ impl Simulation {
         load.open -= 1;
         load.busy_until = load.busy_until.max(now) + self.site.pages[page].processing_of_an_answer();
         match asset {
-            None => self.discover(key, arm, page),
+            None => {
+                if self.site.pages[page].is_file() {
+                    browser.http_cache.documents.insert(page);
+                }
+                self.discover(key, arm, page);
+            }
             Some(asset) if self.site.assets[asset as usize].kind == AssetKind::Style => {
                 load.styles_open -= 1;
                 if load.styles_open == 0 {

@@ -59,7 +59,8 @@ impl Simulation {
         if !is_told || page.has_query {
             return;
         }
-        let ask = page.ask(RequestKey { load: visitor.mesh.load.number + 1, place: 0 }, slow);
+        let has_it = visitor.mesh.http_cache.documents.contains(&next.page);
+        let ask = page.ask(RequestKey { load: visitor.mesh.load.number + 1, place: 0 }, slow, has_it);
         visitor.mesh.ahead = Some(Ahead { bytes: ask.bytes, here: false });
         self.ask_origin(key, Arm::Mesh, None, ask);
     }
