@@ -105,7 +105,7 @@ fn simulator(simulated: Option<&Simulated>, lab: &Arms<Loads>) -> Markup {
         section {
             h2 { "The simulator's word for it" }
             @if let Some(simulated) = simulated {
-                p class="quiet" { "Means of the same scenario, simulated" }
+                p class="quiet" { "Means of the same page views, simulated" }
                 table {
                     tr { th { "" } th { "lab" } th { "simulator" } th { "differs by" } }
                     @for (name, lab, simulated, ratio) in [

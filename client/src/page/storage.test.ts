@@ -49,3 +49,14 @@ test("what is not there, or too short, is asked for again the next time", async 
     expect(matched).toHaveLength(2);
   }
 });
+
+test("a segment of which a part is gone is not stored", async () => {
+  const stored: number[] = [];
+  const put = async (_key: string, response: Response) => stored.push((await response.arrayBuffer()).byteLength);
+  vi.stubGlobal("caches", { open: () => Promise.resolve({ put }) });
+  const store = await storage();
+  const part = () => new Uint8Array(100);
+  expect(await store.store("hash", 0, [part(), part()])).toBeUndefined();
+  expect(await store.store("hash", 1, [part(), undefined])).toBe("storage_failed");
+  expect(stored).toEqual([200]);
+});
