@@ -1,22 +1,38 @@
 // Bundles the client into dist/: the snippet and the worker as classic scripts, the page part as a module that finds
 // the engine beside it.
+import { mkdir, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
+import { minify } from "terser";
 
-const common = {
-  bundle: true,
-  minify: true,
-  sourcemap: "external",
-  target: "es2022",
-  outdir: "dist",
-  logLevel: "warning",
-  legalComments: "none",
-};
+const FOLDER = "dist";
 
+/** Bundles a script, and makes it small: terser finds a twentieth that esbuild leaves. */
+async function bundle(name, entry, format) {
+  const { outputFiles } = await build({
+    entryPoints: { [name]: entry },
+    format,
+    bundle: true,
+    minifySyntax: true,
+    sourcemap: "external",
+    target: "es2022",
+    outdir: FOLDER,
+    write: false,
+    logLevel: "warning",
+    legalComments: "none",
+  });
+  const [content, bundled] = [".map", ".js"].map((end) => outputFiles.find(({ path }) => path.endsWith(end)).text);
+  const { code, map } = await minify(bundled, {
+    module: format === "esm",
+    toplevel: true,
+    compress: { passes: 4 },
+    sourceMap: { content },
+  });
+  await Promise.all([writeFile(`${FOLDER}/${name}.js`, code), writeFile(`${FOLDER}/${name}.js.map`, map)]);
+}
+
+await mkdir(FOLDER, { recursive: true });
 await Promise.all([
-  build({
-    ...common,
-    entryPoints: { edgeweave: "src/snippet/main.ts", "edgeweave-sw": "src/worker/main.ts" },
-    format: "iife",
-  }),
-  build({ ...common, entryPoints: { page: "src/page/main.ts" }, format: "esm" }),
+  bundle("edgeweave", "src/snippet/main.ts", "iife"),
+  bundle("edgeweave-sw", "src/worker/main.ts", "iife"),
+  bundle("page", "src/page/main.ts", "esm"),
 ]);

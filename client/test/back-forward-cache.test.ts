@@ -32,12 +32,14 @@ test("a page with the client is kept for going back, and takes part again", { ti
   await expectComplete(site, visitor, PICTURES);
 });
 
-/** The page is left while the engine's code is being compiled, and the browser ends that as it does at times. */
+/** The page is left while the engine's thread starts, and the browser ends that as it does at times. */
 const RESTLESS = `if (location.pathname === "/") {
-  WebAssembly.compileStreaming = () => new Promise((_, ended) => {
-    addEventListener("pagehide", () => ended(new Error("illegal access")));
-    location.href = "/next.html";
-  });
+  globalThis.Worker = class {
+    postMessage() {
+      addEventListener("pagehide", () => this.onmessage({ data: { failed: "illegal access" } }));
+      location.href = "/next.html";
+    }
+  };
 }`;
 
 test(

@@ -14,7 +14,7 @@ function documented(node: string): Directives {
   return {
     "script-src": `${node} 'wasm-unsafe-eval' 'inline-speculation-rules'`,
     "connect-src": `'self' ${node} ${node.replace("http", "ws")}`,
-    "worker-src": "'self'",
+    "worker-src": "'self' blob:",
   };
 }
 
@@ -65,6 +65,7 @@ const FORBIDDEN: [string, (node: string) => Partial<Directives>][] = [
   ["requests to the node", (node) => ({ "connect-src": `'self' ${node.replace("http", "ws")}` })],
   ["WebSockets to the node", (node) => ({ "connect-src": `'self' ${node}` })],
   ["workers", () => ({ "worker-src": "'none'" })],
+  ["threads", () => ({ "worker-src": "'self'" })],
 ];
 
 test.each(FORBIDDEN)(

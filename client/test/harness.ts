@@ -240,6 +240,8 @@ export interface ArriveOptions {
   without?: string[];
   /** A script that runs in every page before its own. */
   script?: string;
+  /** A script that runs in every engine's thread before its own. */
+  threadScript?: string;
   /** A private window forgets everything when it is closed. */
   window?: "ordinary" | "private";
 }
@@ -258,6 +260,7 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
       ? await (await chromium.launch(launch)).newContext()
       : await chromium.launchPersistentContext(profile, launch);
   if (options.script) await context.addInitScript(options.script);
+  if (options.threadScript) await context.addInitScript(beforeThreads, options.threadScript);
   context.on("weberror", (error) => visitor.errors.push(error.error().message));
   context.on("console", (message) => {
     if (message.type() === "error") visitor.errors.push(`${message.text()} (${message.location().url})`);
@@ -306,6 +309,15 @@ export async function arrive(options: ArriveOptions = {}): Promise<Visitor> {
     },
   };
   return visitor;
+}
+
+/** Has a script run in every worker that a page makes, before the worker's own. Runs in the page. */
+function beforeThreads(script: string): void {
+  globalThis.Worker = class extends Worker {
+    constructor(url: string | URL) {
+      super(URL.createObjectURL(new Blob([script, `;importScripts("${url}")`])));
+    }
+  };
 }
 
 /** The digests of what a page gets for each path. Runs in the page. */

@@ -62,7 +62,10 @@ test(
     await site.close();
 
     // Nor does the browser complain that something is forbidden.
-    const other = await siteWith('prefetch = "off"', (node) => `script-src 'self' ${node} 'wasm-unsafe-eval'`);
+    const other = await siteWith(
+      'prefetch = "off"',
+      (node) => `script-src 'self' ${node} 'wasm-unsafe-eval'; worker-src 'self' blob:`,
+    );
     await other.page.click("#next", { delay: 300 });
     await other.page.waitForURL("**/next.html");
     expect(asked).toEqual(["/next.html shown"]);

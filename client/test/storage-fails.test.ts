@@ -34,16 +34,17 @@ test("a page is complete though the storage is full", { timeout: 3 * PATIENCE_MS
 });
 
 test("a page is complete though nothing can be stored", { timeout: 3 * PATIENCE_MS }, async () => {
-  const script =
-    'if (globalThis.caches) Cache.prototype.put = () => Promise.reject(new DOMException("", "UnknownError"))';
-  await expectRecorded(await visit({ script }), "storage_failed");
+  const threadScript = 'Cache.prototype.put = () => Promise.reject(new DOMException("", "UnknownError"))';
+  await expectRecorded(await visit({ threadScript }), "storage_failed");
 });
 
 test("a page is complete though there is no storage at all", { timeout: 3 * PATIENCE_MS }, async () => {
-  const script = `
+  const noCaches = `
     const refuse = () => { throw new DOMException("", "SecurityError") };
-    for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(globalThis, name, { get: refuse });
     if (globalThis.caches) CacheStorage.prototype.open = () => Promise.reject(new DOMException("", "SecurityError"));
     IDBFactory.prototype.open = refuse;`;
-  await expectRecorded(await visit({ script }), "storage_failed");
+  const script = `{${noCaches}
+    for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(globalThis, name, { get: refuse });
+  }`;
+  await expectRecorded(await visit({ script, threadScript: `{${noCaches}}` }), "storage_failed");
 });

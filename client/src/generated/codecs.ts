@@ -1,5 +1,5 @@
 // Written by `cargo xtask types`: how values pass between the engine and its shell (docs/protocol.md).
-import { bytes, digest, flag, list, nothing, oneOf, option, or, pair, peerId, pieceDigests, signal, struct, text, type Codec, u32, u64, variants } from "../page/codec";
+import { bytes, digest, flag, list, nothing, oneOf, option, or, pair, peerId, pieceDigests, signal, struct, text, type Codec, u32, u64, variants } from "../engine/codec";
 import type { Asset } from "./Asset";
 import type { AssetSet } from "./AssetSet";
 import type { ByteRange } from "./ByteRange";

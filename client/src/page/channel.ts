@@ -5,7 +5,7 @@ import type { Stats } from "../generated/Stats";
 /** What a tab can ask the one that leads. */
 export interface Answers {
   stats(): Stats | undefined;
-  notes(): Note[];
+  notes(): Promise<Note[]>;
   forget(): void;
 }
 
@@ -31,11 +31,11 @@ export function channel(on: Heard) {
   let tabs: BroadcastChannel | undefined;
   const waiting = new Map<string, (answer: unknown) => void>();
 
-  function heard({ data }: MessageEvent<Message>): void {
+  async function heard({ data }: MessageEvent<Message>): Promise<void> {
     const leader = on.leader();
     if ("answer" in data) waiting.get(data.id)?.(data.answer);
     else if ("stats" in data) on.stats(data.stats);
-    else if (leader && "ask" in data) say({ answer: leader[data.ask](), id: data.id });
+    else if (leader && "ask" in data) say({ answer: await leader[data.ask](), id: data.id });
     else if (leader && "fetched" in data) leader.fetched(data.fetched);
   }
 
@@ -55,13 +55,13 @@ export function channel(on: Heard) {
     },
     say,
     /** Asks the tab that leads; nothing when none answers. */
-    ask<K extends keyof Answers>(ask: K): Promise<ReturnType<Answers[K]> | undefined> {
+    ask<K extends keyof Answers>(ask: K): Promise<Awaited<ReturnType<Answers[K]>> | undefined> {
       const id = crypto.randomUUID();
       return new Promise((resolve) => {
         const done = (answer: unknown) => {
           clearTimeout(timer);
           waiting.delete(id);
-          resolve(answer as ReturnType<Answers[K]> | undefined);
+          resolve(answer as Awaited<ReturnType<Answers[K]>> | undefined);
         };
         const timer = setTimeout(done, ANSWER_MS);
         waiting.set(id, done);

@@ -9,6 +9,9 @@ import { type Leader, lead } from "./leader";
 import { prefetch } from "./prefetch";
 import { observeResources } from "./resources";
 
+// The engine's thread takes its part from the same file, which is there already.
+export { run } from "../engine/run";
+
 /** The lock that the tab that leads holds. */
 const LOCK = "edgeweave-leader";
 

@@ -1,9 +1,9 @@
 import type { Input } from "../generated/Input";
 import type { Output } from "../generated/Output";
 import type { Reason } from "../generated/Reason";
+import type { Sent } from "../shared/thread";
 import { isLocal, withoutLocal } from "./candidates";
-import { splitFrame } from "./frame";
-import type { Payloads } from "./payloads";
+import type { Thread } from "./thread";
 
 /** Bytes that a channel may buffer before it is given more: measured throughput levels off there. */
 const BUFFERED_MOST = 1 << 20;
@@ -17,8 +17,9 @@ interface Neighbour {
 }
 
 /** The peer connections. */
-export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
+export function neighbours(engine: Thread) {
   const all = new Map<string, Neighbour>();
+  const handle = (input: Input) => engine.postMessage(input, []);
 
   function close(peer: string): void {
     const neighbour = all.get(peer);
@@ -87,20 +88,22 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     channel.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
       // What was on its way when the acquaintance ended is nobody's.
       if (all.get(peer) !== neighbour) return;
-      const { header, payload } = splitFrame(data);
-      handle({ frame: { peer, header, payload: payload && payloads.keep(payload) } });
+      engine.postMessage({ arrived: { peer, data } }, typeof data === "string" ? [] : [data]);
     };
     if (offers) inTurn(describe);
     return neighbour;
   }
 
-  /** Gives a channel a frame; one that cannot take it is about to close. */
-  function send(peer: string, frame: Uint8Array<ArrayBuffer>): void {
+  /** Gives a channel a frame, and says of a piece when there is room for the next. */
+  async function send({ peer, bytes, transfer }: Sent): Promise<void> {
     try {
-      all.get(peer)?.channel.send(frame);
+      all.get(peer)?.channel.send(bytes);
     } catch {
-      // `onclose` follows.
+      // One that cannot take it is about to close: `onclose` follows.
     }
+    if (transfer === undefined) return;
+    await room(peer);
+    handle({ piece_sent: { peer, transfer } });
   }
 
   /** Waits until a channel's buffer has room. */
@@ -119,14 +122,6 @@ export function neighbours(payloads: Payloads, handle: (input: Input) => void) {
     send,
     signal(peer: string, signal: unknown): void {
       all.get(peer)?.signal(signal);
-    },
-    /** Sends a piece, and returns when the channel has room for the next. */
-    async sendPiece(peer: string, header: Uint8Array, payload: Uint8Array): Promise<void> {
-      const frame = new Uint8Array(header.length + payload.length);
-      frame.set(header);
-      frame.set(payload, header.length);
-      send(peer, frame);
-      await room(peer);
     },
     closeAll(): void {
       for (const peer of [...all.keys()]) close(peer);

@@ -1,4 +1,5 @@
 import type { FetchedResource } from "../generated/FetchedResource";
+import { ownFiles } from "../shared/own-files";
 
 /** Tells what this page loads by the browser's own means, from its beginning on. */
 export function observeResources(base: string, tell: (resources: FetchedResource[]) => void): void {
@@ -18,13 +19,6 @@ export function observeResources(base: string, tell: (resources: FetchedResource
     if (resources.length > 0) tell(resources);
   });
   observer.observe({ type: "resource", buffered: true });
-}
-
-/** Tells which URLs are the client's own, and no resources of the site. */
-export function ownFiles(base: string): (url: string) => boolean {
-  const client = new URL("/client/", base).href;
-  const ours = new Set([`${base}/edgeweave.js`, `${base}/edgeweave-sw.js`, `${base}/report`]);
-  return (url) => url.startsWith(client) || ours.has(url.split("?")[0] ?? "");
 }
 
 /** What the browser's timing says of a resource. */

@@ -1,9 +1,7 @@
-import type { Input } from "../generated/Input";
-import type { ToNode } from "../generated/ToNode";
-import type { ToPeer } from "../generated/ToPeer";
+import type { ToThread } from "../shared/thread";
 
 /** The WebSocket to the node. */
-export function socket(base: string, site: string, handle: (input: Input) => void) {
+export function socket(base: string, site: string, say: (message: ToThread) => void) {
   // Older browsers know no WebSocket by "http".
   const url = `${base.replace("http", "ws")}/mesh?site=${encodeURIComponent(site)}`;
   let open: WebSocket | undefined;
@@ -20,26 +18,17 @@ export function socket(base: string, site: string, handle: (input: Input) => voi
       const made = new WebSocket(url);
       open = made;
       // What an earlier socket says after it was given up is not heard.
-      const current = (input: Input) => open === made && handle(input);
+      const current = (message: ToThread) => open === made && say(message);
       made.onopen = () => current("socket_opened");
-      made.onmessage = ({ data }) => {
-        try {
-          current({ heard: JSON.parse(data) as ToPeer });
-        } catch {
-          // The node may be newer.
-          const bytes = String(data).length;
-          current({ note: { event: "error", reason: "malformed", about: "message from the node", bytes } });
-        }
-      };
+      made.onmessage = ({ data }) => current({ said: String(data) });
       made.onclose = () => {
-        if (open !== made) return;
-        open = undefined;
-        handle("socket_closed");
+        current("socket_closed");
+        if (open === made) open = undefined;
       };
     },
     disconnect,
-    say(message: ToNode): void {
-      if (open?.readyState === WebSocket.OPEN) open.send(JSON.stringify(message));
+    tell(message: string): void {
+      if (open?.readyState === WebSocket.OPEN) open.send(message);
     },
   };
 }

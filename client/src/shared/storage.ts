@@ -4,8 +4,8 @@ import type { ShelfAsset } from "../generated/ShelfAsset";
 /** The name of our cache in the browser's Cache Storage. */
 export const CACHE = "edgeweave";
 
-/** Where what is ours is stored. */
-export const FOLDER = "/.edgeweave/";
+/** Where what is ours is stored: in full, because the engine's thread has no address that others are relative to. */
+export const FOLDER = `${globalThis.origin}/.edgeweave/`;
 
 /** Where a segment of a content is stored. */
 export function segmentKey(hash: string, segment: number): string {
@@ -19,7 +19,7 @@ export const STATE_KEY = `${FOLDER}state`;
 
 /** Reads a segment's key back; nothing for other keys. */
 export function segmentOf(url: string): { hash: string; segment: number } | undefined {
-  const [hash, segment] = new URL(url).pathname.slice(FOLDER.length).split("/");
+  const [hash, segment] = url.slice(FOLDER.length).split("/");
   return hash && segment ? { hash, segment: Number(segment) } : undefined;
 }
 

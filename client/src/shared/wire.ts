@@ -4,7 +4,6 @@ import type { FetchedResource } from "../generated/FetchedResource";
 import type { Input } from "../generated/Input";
 import type { Output } from "../generated/Output";
 import type { Reason } from "../generated/Reason";
-import type { Shelf } from "../generated/Shelf";
 
 type Part<K extends string> = Extract<Output, Record<K, unknown>> extends Record<K, infer V> ? V : never;
 
@@ -30,7 +29,10 @@ export type ToWorker =
   | { end: { id: number } }
   | { fallback: { id: number; reason: Reason; delivered: number } }
   | { hedge: { id: number } }
-  | { shelf: Shelf }
+  /** What the worker may know from now on, and is to keep: a `Shelf`, as text. */
+  | { shelf: string }
+  /** The engine's memory, which the worker is to keep: it is still there when the tab is gone. */
+  | Extract<Output, { persist: unknown }>
   /** Whether there is a session with a node, so that purges arrive. */
   | { session: boolean };
 

@@ -217,8 +217,11 @@ if (!window.edgeweave && known) {
   // Another tab has changed the visitor's wishes.
   window.addEventListener("storage", ({ key }) => key === SETTINGS_KEY && void changed());
   const parts = [`${known.base}/client/`, `${known.base.replace("http", "ws")}/mesh`, location.origin + WORKER];
-  document.addEventListener("securitypolicyviolation", ({ blockedURI, disposition }) => {
-    if (disposition === "enforce" && parts.some((part) => blockedURI.startsWith(part))) forbidden(blockedURI);
+  document.addEventListener("securitypolicyviolation", ({ blockedURI, disposition, effectiveDirective }) => {
+    // Where any such worker is forbidden, the engine's is.
+    const isThread = blockedURI === "blob" && effectiveDirective === "worker-src";
+    const isOurs = isThread || parts.some((part) => blockedURI.startsWith(part));
+    if (disposition === "enforce" && isOurs) forbidden(blockedURI);
   });
   start();
 }

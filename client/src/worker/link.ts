@@ -1,5 +1,5 @@
 import type { FromWorker, ToWorker } from "../shared/wire";
-import { setShelf } from "./shelf";
+import { keepState, setShelf } from "./shelf";
 
 declare const self: ServiceWorkerGlobalScope;
 
@@ -93,6 +93,7 @@ export function follow(port: MessagePort, lock: string): void {
   };
   port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     if ("shelf" in data) setShelf(data.shelf);
+    else if ("persist" in data) keepState(data.persist.state);
     else if ("session" in data) {
       if (link === current) setSession(data.session);
     } else for (const { heard } of [...listeners]) heard(data);
@@ -106,7 +107,6 @@ export function follow(port: MessagePort, lock: string): void {
     arrived(link);
   }
   void navigator.locks.request(lock, () => {
-    port.close();
     if (current === link) {
       current = undefined;
       setSession(false);

@@ -1,20 +1,25 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { headersOf, SEGMENT_BYTES, segmentKey } from "../shared/storage";
+import { headersOf, SEGMENT_BYTES, SHELF_KEY, segmentKey } from "../shared/storage";
 
 const stored = new Map<string, Response>();
 const cache = {
   match: async (key: string) => stored.get(key)?.clone(),
   put: async (key: string, response: Response) => void stored.set(key, response),
 };
-vi.stubGlobal("caches", { open: async () => cache, match: (key: string) => cache.match(key) });
+let lent = true;
+vi.stubGlobal("caches", {
+  has: async () => lent,
+  open: async () => cache,
+  match: (key: string) => cache.match(key),
+});
 const { fromCache, setShelf } = await import("./shelf");
 
 const URL = "https://site.example/picture.png";
 
 function shelve(size: number, headers: [string, string][]): ShelfAsset {
   const asset = { url: URL, hash: "h", size, fresh_until_ms: Date.now() + 60_000, headers, held: true };
-  setShelf({ patience_ms: 0, rescue_patience_ms: 0, supernode_ms: 0, assets: [asset] });
+  setShelf(JSON.stringify({ patience_ms: 0, rescue_patience_ms: 0, supernode_ms: 0, assets: [asset] }));
   return asset;
 }
 
@@ -24,7 +29,22 @@ function store(segment: number, bytes: Uint8Array<ArrayBuffer>, headers?: Header
   return response;
 }
 
-beforeEach(() => stored.clear());
+beforeEach(() => {
+  stored.clear();
+  lent = true;
+});
+
+test("what is known is kept for the next worker", async () => {
+  const asset = shelve(3, []);
+  await vi.waitFor(async () => expect(await stored.get(SHELF_KEY)?.clone().json()).toMatchObject({ assets: [asset] }));
+});
+
+test("nothing is kept where the cache is gone: the visitor wants that", async () => {
+  lent = false;
+  shelve(3, []);
+  await new Promise((looked) => setTimeout(looked));
+  expect([...stored.keys()]).toEqual([]);
+});
 
 test("an asset of one segment is given as it is stored", async () => {
   const asset = shelve(3, [["content-type", "image/png"]]);

@@ -1,6 +1,6 @@
 import type { Shelf } from "../generated/Shelf";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { CACHE, headersOf, SEGMENT_BYTES, SHELF_KEY, segmentKey, segmentResponse } from "../shared/storage";
+import { CACHE, headersOf, SEGMENT_BYTES, SHELF_KEY, STATE_KEY, segmentKey, segmentResponse } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { bytesOf } from "./range";
 
@@ -29,15 +29,30 @@ export async function shelfLoaded(): Promise<Known | undefined> {
   return known;
 }
 
-/** The engine says what may be known from now on. */
-export function setShelf(told: Shelf): void {
-  known = { shelf: told, assets: new Map(told.assets.map((asset) => [asset.url, asset])) };
+/** The engine says what may be known from now on, also by the workers to come. */
+export function setShelf(told: string): void {
+  know(JSON.parse(told) as Shelf);
+  void keep(SHELF_KEY, told);
+}
+
+/** Keeps the engine's memory for the engines to come. */
+export function keepState(state: BodyInit): void {
+  void keep(STATE_KEY, state);
+}
+
+function know(shelf: Shelf): void {
+  known = { shelf, assets: new Map(shelf.assets.map((asset) => [asset.url, asset])) };
+}
+
+/** Without room, what comes next begins with less; and where the cache is gone, the visitor wants nothing kept. */
+async function keep(key: string, value: BodyInit): Promise<void> {
+  if (await caches.has(CACHE)) await (await caches.open(CACHE)).put(key, new Response(value));
 }
 
 async function load(): Promise<void> {
   try {
     const stored = await (await caches.open(CACHE)).match(SHELF_KEY);
-    if (stored && !known) setShelf((await stored.json()) as Shelf);
+    if (stored && !known) know((await stored.json()) as Shelf);
   } catch {
     // Without storage the worker knows nothing until an engine tells it.
   } finally {

@@ -1,5 +1,5 @@
 //! The table by which the shell writes what the engine reads, and reads what it writes: `codecs.ts`, in terms of
-//! `client/src/page/codec.ts`.
+//! `client/src/engine/codec.ts`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -28,7 +28,7 @@ pub(crate) fn codecs(registry: &Registry) -> Result<String, Error> {
     let mut text = String::from(
         "// Written by `cargo xtask types`: how values pass between the engine and its shell (docs/protocol.md).\n",
     );
-    writeln!(text, "import {{ {} }} from \"../page/codec\";", list(table.imports))?;
+    writeln!(text, "import {{ {} }} from \"../engine/codec\";", list(table.imports))?;
     for name in table.types {
         writeln!(text, "import type {{ {name} }} from \"./{name}\";")?;
     }

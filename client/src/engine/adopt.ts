@@ -3,6 +3,7 @@ import { PIECE_BYTES } from "../generated/limits";
 import type { Output } from "../generated/Output";
 import { pieces } from "../shared/pieces";
 import { SEGMENT_BYTES } from "../shared/storage";
+import type { ToPage } from "../shared/thread";
 import { ownCopy } from "./copy";
 import type { Payloads } from "./payloads";
 
@@ -14,6 +15,7 @@ export async function adopt(
   { asset, url, size }: Extract<Output, { adopt: unknown }>["adopt"],
   payloads: Payloads,
   handle: (input: Input) => void,
+  say: (message: ToPage, transfer: Transferable[]) => void,
 ): Promise<void> {
   const hand = async (copy: Blob, first: number) => {
     let piece = first;
@@ -24,14 +26,14 @@ export async function adopt(
     }
   };
   try {
-    const whole = await ownCopy(url, null);
+    const whole = await ownCopy(url, null, say);
     if (whole) {
       await hand(whole, 0);
     } else if (size > SEGMENT_BYTES) {
       // A media element loads ranges, and the HTTP cache may have some of them.
       for (let first = 0; first < size; first += SEGMENT_BYTES) {
         const last = Math.min(first + SEGMENT_BYTES, size) - 1;
-        const part = await ownCopy(url, `bytes=${first}-${last}`);
+        const part = await ownCopy(url, `bytes=${first}-${last}`, say);
         if (part) await hand(part, first / PIECE_BYTES);
       }
     }

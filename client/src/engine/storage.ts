@@ -1,7 +1,7 @@
 import type { HeldSegment } from "../generated/HeldSegment";
 import type { Reason } from "../generated/Reason";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { CACHE, SHELF_KEY, STATE_KEY, segmentKey, segmentOf, segmentResponse } from "../shared/storage";
+import { CACHE, STATE_KEY, segmentKey, segmentOf, segmentResponse } from "../shared/storage";
 
 /** Segments that are kept in memory after they were read: as many as neighbours who ask in turn for different ones. */
 const RECENT_MOST = 4;
@@ -23,8 +23,6 @@ export async function storage() {
       const kept = await cache?.match(STATE_KEY).catch(() => undefined);
       return kept && new Uint8Array(await kept.arrayBuffer());
     },
-    keepState: (state: Uint8Array<ArrayBuffer>) => keep(STATE_KEY, state),
-    keepShelf: (shelf: string) => keep(SHELF_KEY, shelf),
     /** Stores a segment, ready to be answered with where its asset is known; the reason when it cannot. */
     async store(
       hash: string,
@@ -67,11 +65,6 @@ export async function storage() {
 
   async function find(key: string): Promise<ArrayBuffer | undefined> {
     return (await cache?.match(key).catch(() => undefined))?.arrayBuffer().catch(() => undefined);
-  }
-
-  async function keep(key: string, value: BodyInit): Promise<void> {
-    // Without room the next page begins with less; nothing else depends on it.
-    await cache?.put(key, new Response(value)).catch(() => undefined);
   }
 }
 

@@ -16,7 +16,7 @@ interface Exports {
   timeout(): number;
 }
 
-/** The engine as the rest of the page part sees it. */
+/** The engine as the rest of its thread sees it. */
 export interface RunningEngine {
   /** Throws when an input is not what its type says. */
   handle(input: Input): void;
@@ -27,19 +27,21 @@ export interface RunningEngine {
 /** The longest delay that timers take without overflowing, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** The engine's code, when it is there: a page that comes back from the cache for going back need not load it again. */
-let code: WebAssembly.Module | undefined;
-
-/** Loads the engine and runs it: every input is followed by all outputs that it leads to, in order. */
+/**
+ * Runs the engine: every input is followed by all outputs that it leads to, in order. Its clock counts from
+ * `origin`, in milliseconds since 1970.
+ */
 export async function runEngine(
+  code: WebAssembly.Module,
   setup: Setup,
+  origin: number,
   effect: (output: Output) => void,
   failed: (error: unknown) => void,
 ): Promise<RunningEngine> {
-  code ??= await WebAssembly.compileStreaming(fetch(new URL("engine.wasm", import.meta.url)));
   const engine = (await WebAssembly.instantiate(code)).exports as unknown as Exports;
+  const now = () => performance.timeOrigin - origin + performance.now();
   say(encoded(setupCodec, setup));
-  engine.start(performance.now());
+  engine.start(now());
 
   const inputs: Uint8Array<ArrayBuffer>[] = [];
   let busy = false;
@@ -55,11 +57,11 @@ export async function runEngine(
     try {
       for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
         say(next);
-        for (const each of decoded(list(output), answer(engine.handle(performance.now())))) effect(each);
+        for (const each of decoded(list(output), answer(engine.handle(now())))) effect(each);
       }
       clearTimeout(timer);
       // Where nothing is due, a tick too many does no harm.
-      timer = setTimeout(() => handle("tick"), Math.min(engine.timeout() - performance.now(), LONGEST_TIMER_MS));
+      timer = setTimeout(() => handle("tick"), Math.min(engine.timeout() - now(), LONGEST_TIMER_MS));
     } catch (error) {
       stopped = true;
       failed(error);
