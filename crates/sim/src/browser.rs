@@ -119,6 +119,8 @@ pub(crate) struct Load {
     pub(crate) requests: Vec<Request>,
     /// Requests without an answer.
     pub(crate) open: u32,
+    /// How many of the page's assets have been asked for, in the document's order, fonts aside.
+    pub(crate) discovered: usize,
     /// Styles without an answer: fonts wait for them.
     pub(crate) styles_open: u32,
     pub(crate) fonts: Vec<u32>,
@@ -172,6 +174,11 @@ pub(crate) struct RequestKey {
 }
 
 impl RequestKey {
+    /// Whether it is for a page's document, which is asked for first.
+    pub(crate) fn is_documents(self) -> bool {
+        self.place == 0
+    }
+
     /// The number by which an engine knows it.
     pub(crate) fn id(self) -> u32 {
         u32::from(self.load) << 16 | u32::from(self.place)
@@ -278,6 +285,8 @@ struct Answer {
 pub(crate) struct Pumped {
     /// The answer that is complete, and when its last byte is here.
     pub(crate) complete: Option<(RequestKey, Timestamp)>,
+    /// The answer that is not, how much of it is on its way, in bytes, and when that is here.
+    pub(crate) partial: Option<(RequestKey, u64, Timestamp)>,
     /// When there is more to send.
     pub(crate) again: Option<Timestamp>,
 }
@@ -344,7 +353,7 @@ impl Connection {
             return Pumped::default();
         };
         if answer.ready_at > now {
-            return Pumped { complete: None, again: Some(answer.ready_at) };
+            return Pumped { again: Some(answer.ready_at), ..Pumped::default() };
         }
         let chunk = answer.left.min(CHUNK_BYTES);
         answer.left -= chunk;
@@ -358,7 +367,7 @@ impl Connection {
         let next =
             self.answers.front().map(|next| next.ready_at.max(now + pace).max(here - QUEUE - round_trip / 2));
         self.pumping = next.is_some();
-        Pumped { complete, again: next }
+        Pumped { complete, again: next, ..Pumped::default() }
     }
 
     /// An answer is not needed any more: what has not been sent of it is not sent.

@@ -47,6 +47,8 @@ pub(crate) enum Event {
     SupernodeFails { visitor: Key, request: RequestKey },
     /// The browser has answered by itself, from its HTTP cache or the secondary cache.
     AnsweredLocally { visitor: Key, arm: Arm, request: RequestKey },
+    /// So many bytes of the document are here, and more is on its way.
+    DocumentGrew { visitor: Key, arm: Arm, load: u16, bytes: u64 },
     /// The browser has made a page of everything.
     Processed { visitor: Key, arm: Arm, load: u16 },
     /// The worker of somebody who is left alone has passed a request on.
@@ -124,6 +126,9 @@ impl Fingerprint for Event {
             Self::AnsweredLocally { visitor, arm, request } => browser(6 + *arm as u64, visitor, request),
             Self::Processed { visitor, arm, load } => {
                 25 << 56 ^ visitor.number() << 20 ^ u64::from(*load) << 1 ^ *arm as u64
+            }
+            Self::DocumentGrew { visitor, arm, load, .. } => {
+                29 << 56 ^ visitor.number() << 20 ^ u64::from(*load) << 1 ^ *arm as u64
             }
             Self::PassedOn { visitor, request } => browser(26, visitor, request),
             Self::Dispatch { visitor, request } => browser(8, visitor, request),

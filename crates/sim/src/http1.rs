@@ -151,38 +151,35 @@ impl Pool {
             return Pumped::default();
         }
         self.planned = None;
-        let complete = self.send(now, down, round_trip, rate);
+        let sent = self.send(now, down, round_trip, rate);
         self.give_lines(now, round_trip);
-        Pumped { complete, again: self.plan_turn(now) }
+        Pumped { again: self.plan_turn(now), ..sent }
     }
 
-    fn send(
-        &mut self,
-        now: Timestamp,
-        down: &mut Lane,
-        round_trip: Duration,
-        rate: u64,
-    ) -> Option<(RequestKey, Timestamp)> {
+    fn send(&mut self, now: Timestamp, down: &mut Lane, round_trip: Duration, rate: u64) -> Pumped {
+        let nothing = Pumped::default();
         if self.sender_free_at > now {
-            return None;
+            return nothing;
         }
         let due = self
             .lines
             .iter_mut()
             .filter_map(|line| Some((line.answer.as_mut()?, &mut line.window, &mut line.behind)));
         let due = due.filter(|(answer, ..)| answer.left > 0 && answer.next_at <= now);
-        let (answer, window, behind) = due.min_by_key(|(answer, ..)| answer.next_at)?;
+        let Some((answer, window, behind)) = due.min_by_key(|(answer, ..)| answer.next_at) else {
+            return nothing;
+        };
         // The queue before the access is short.
         let backlog = down.free_at().since(now);
         if backlog > QUEUE {
             answer.next_at = now + (backlog - QUEUE);
-            return None;
+            return nothing;
         }
         let part = match window.room(now) {
             Ok(part) => part.min(answer.left),
             Err(later) => {
                 answer.next_at = later;
-                return None;
+                return nothing;
             }
         };
         self.sender_free_at = now + transmission(part, rate);
@@ -197,15 +194,16 @@ impl Pool {
         answer.here_at = answer.here_at.max(here);
         if answer.left > 0 {
             answer.next_at = self.sender_free_at;
-            return None;
+            let sent = answer.ask.bytes + HEAD_BYTES - answer.left;
+            return Pumped { partial: Some((answer.ask.request, sent, answer.here_at)), ..nothing };
         }
         answer.next_at = answer.here_at + self.roughness.jitter;
-        let complete = (answer.ask.request, answer.next_at);
+        let complete = Some((answer.ask.request, answer.next_at));
         if let Some(ask) = behind.pop_front() {
             let next_at = self.sender_free_at;
             *answer = Answer { ask, left: ask.bytes, next_at, here_at: answer.here_at };
         }
-        Some(complete)
+        Pumped { complete, ..nothing }
     }
 
     /// Gives lines to those who wait, and opens more where there are too few.

@@ -196,6 +196,9 @@ impl Simulation {
             Server::Supernode => &mut browser.supernode,
         };
         let pumped = connection.pump(now, &mut browser.down, round_trip, rate);
+        if let Some((request, bytes, at)) = pumped.partial.filter(|(request, ..)| request.is_documents()) {
+            self.queue.plan(at, Event::DocumentGrew { visitor: key, arm, load: request.load, bytes });
+        }
         if let Some((request, at)) = pumped.complete {
             self.queue.plan(at, Event::Answered { visitor: key, arm, server, request });
         }
@@ -267,7 +270,7 @@ impl Simulation {
                 if self.site.pages[page].is_file() {
                     browser.http_cache.documents.insert(page);
                 }
-                self.discover(key, arm, page);
+                self.discover(key, arm, page, u64::MAX);
             }
             Some(asset) if self.site.assets[asset as usize].kind == AssetKind::Style => {
                 load.styles_open -= 1;
@@ -281,24 +284,39 @@ impl Simulation {
         self.check_all_here(key, arm);
     }
 
-    /// The document is here: what it names is asked for, in its order, and fonts when the styles are here.
-    fn discover(&mut self, key: Key, arm: Arm, page: usize) {
-        let assets = self.site.pages[page].assets.clone();
-        let kind = |site: &crate::world::site::Site, asset: u32| site.assets[asset as usize].kind;
+    /// So many bytes of the document are here: what they name is asked for before the rest is.
+    pub(crate) fn document_grew(&mut self, key: Key, arm: Arm, number: u16, bytes: u64) {
+        let Some(visitor) = self.visitors.get_mut(key) else { return };
+        let load = &visitor.browser_mut(arm).load;
+        let page = load.page;
+        if load.number == number {
+            self.discover(key, arm, page, bytes);
+        }
+    }
+
+    /// What so many bytes of the document name is asked for, in its order, and fonts when the styles are here.
+    fn discover(&mut self, key: Key, arm: Arm, page: usize, bytes: u64) {
+        let kind = |asset: &u32| self.site.assets[*asset as usize].kind;
         let (fonts, others): (Vec<u32>, Vec<u32>) =
-            assets.into_iter().partition(|asset| kind(&self.site, *asset) == AssetKind::Font);
-        let styles =
-            others.iter().filter(|asset| kind(&self.site, **asset) == AssetKind::Style).count() as u32;
+            self.site.pages[page].assets.iter().partition(|asset| kind(asset) == AssetKind::Font);
+        let styles = others.iter().filter(|asset| kind(asset) == AssetKind::Style).count() as u32;
+        // Styles and scripts stand at its beginning, and the rest all over it.
+        let at_head =
+            others.iter().take_while(|asset| urgency(&self.site.assets[**asset as usize]) < Urgency::Later);
+        let at_head = at_head.count();
+        let of = u64::from(self.site.pages[page].html_bytes).max(1);
+        let named = at_head + ((others.len() - at_head) as u64 * bytes.min(of) / of) as usize;
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &mut visitor.browser_mut(arm).load;
-        load.styles_open = styles;
-        let at_once = if styles > 0 {
-            load.fonts = fonts;
-            Vec::new()
-        } else {
-            fonts
-        };
-        others.into_iter().chain(at_once).for_each(|asset| self.request(key, arm, Some(asset)));
+        let first = load.discovered;
+        load.discovered = named.max(first);
+        let mut at_once = others.get(first..named).unwrap_or_default().to_vec();
+        if styles == 0 && bytes >= of {
+            at_once.extend(fonts);
+        } else if first == 0 {
+            (load.styles_open, load.fonts) = (styles, fonts);
+        }
+        at_once.into_iter().for_each(|asset| self.request(key, arm, Some(asset)));
     }
 
     /// When everything is here, the page has loaded as soon as the browser has made one of it.

@@ -133,6 +133,9 @@ impl Simulation {
             },
             Event::SupernodeFails { visitor, request } => self.supernode_fails(visitor, request),
             Event::AnsweredLocally { visitor, arm, request } => self.answered(visitor, arm, request),
+            Event::DocumentGrew { visitor, arm, load, bytes } => {
+                self.document_grew(visitor, arm, load, bytes);
+            }
             Event::Processed { visitor, arm, load } => self.processed(visitor, arm, load),
             Event::PassedOn { visitor, request } => self.ask_browser(visitor, Arm::Holdout, request),
             Event::Dispatch { visitor, request } => self.dispatch(visitor, request),
