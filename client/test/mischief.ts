@@ -12,6 +12,12 @@ export function mischievous(mischief: Mischief): string {
     const send = RTCDataChannel.prototype.send;
     const mischief = ${mischief};
     globalThis.pieces = 0;
+    // The page keeps its channels, as where browsers give a thread none.
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message, transfer) {
+      if (message.channel) throw new DOMException("", "DataCloneError");
+      post.call(this, message, transfer);
+    };
     RTCDataChannel.prototype.send = function (data) {
       const frame = new Uint8Array(data);
       if (frame[0] !== ${PIECE_KIND}) return send.call(this, data);

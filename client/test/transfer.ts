@@ -140,9 +140,10 @@ async function meetAfar(node: RunningNode, roundTripMs: number): Promise<number>
   const udp = await delayUdp(roundTripMs / 2);
   const where = ["--listen-udp", `127.0.0.1:${udp.port}`, "--public-address", FAR];
   const native = await startNativePeer(tcp.url, "default", where);
-  const visitor = await arrive({ script: `(${timeConnections})()` });
+  const visitor = await arrive({ script: `(${timeConnections})()`, threadScript: `(${timeChannels})()` });
   await visitor.go(`${tcp.url}/`);
   await visitor.until("introduced", (stats) => stats.neighbours > 0);
+  await visitor.page.waitForFunction(() => (globalThis as unknown as { opened: number[] }).opened.length > 0);
   const took = await visitor.page.evaluate(() => (globalThis as unknown as { opened: number[] }).opened[0]);
   await visitor.leave();
   await native.kill();
@@ -151,22 +152,25 @@ async function meetAfar(node: RunningNode, roundTripMs: number): Promise<number>
   return took ?? Number.NaN;
 }
 
-/** Runs in pages: how long each connection takes from its making until its channel is open. */
+/** Runs in pages: when a connection is made, and when its channel is open. */
 function timeConnections(): void {
   const opened: number[] = [];
+  let began = 0;
   const timed = class extends RTCPeerConnection {
-    began = performance.now();
     constructor(configuration: RTCConfiguration) {
       // The native peer is to know no way to the browser but the one that delays.
       super({ ...configuration, iceServers: [] });
-    }
-    override createDataChannel(label: string, init?: RTCDataChannelInit): RTCDataChannel {
-      const channel = super.createDataChannel(label, init);
-      channel.addEventListener("open", () => opened.push(performance.now() - this.began));
-      return channel;
+      began = performance.timeOrigin + performance.now();
     }
   };
+  new BroadcastChannel("opened").onmessage = ({ data }) => opened.push(data - began);
   Object.assign(globalThis, { opened, RTCPeerConnection: timed });
+}
+
+/** Runs in the engine's thread, which has the channels. */
+function timeChannels(): void {
+  const say = () => new BroadcastChannel("opened").postMessage(performance.timeOrigin + performance.now());
+  addEventListener("message", ({ data }) => data.channel?.addEventListener("open", say));
 }
 
 /** Passes on what it gets over TCP, later. */

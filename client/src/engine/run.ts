@@ -6,9 +6,10 @@ import type { Report } from "../generated/Report";
 import type { Shelf } from "../generated/Shelf";
 import type { Stats } from "../generated/Stats";
 import type { ToPeer } from "../generated/ToPeer";
+import { type Channel, join } from "../shared/channel";
 import { digest } from "../shared/digest";
 import { ownFiles } from "../shared/own-files";
-import type { Arrived, Setting, ToPage, ToThread, Way } from "../shared/thread";
+import type { Arrived, Ready, Sent, Setting, ToPage, ToThread, Way } from "../shared/thread";
 import type { FromWorker } from "../shared/wire";
 import { adopt } from "./adopt";
 import { splitFrame } from "./frame";
@@ -21,13 +22,13 @@ type Part<K extends string> = Extract<Output, Record<K, unknown>> extends Record
 type Say = (message: ToPage, transfer?: Transferable[]) => void;
 
 /** Runs the engine for the page at the other end, until that says its last. */
-export async function run(page: Way<ToPage, ToThread>, setting: Setting): Promise<void> {
-  const say: Say = (message, transfer = []) => page.postMessage(message, transfer);
+export async function run(page: Way<Ready | ToPage, ToThread> & { close(): void }, setting: Setting): Promise<void> {
+  const say = (message: Ready | ToPage, transfer: Transferable[] = []) => page.postMessage(message, transfer);
   try {
     const hear = await begin(setting, say);
     page.onmessage = ({ data, ports }) => {
       hear(data, ports);
-      if (data === "suspend") page.close?.();
+      if (data === "suspend") page.close();
     };
     say("ready");
   } catch (error) {
@@ -45,6 +46,8 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
   const answered = new Set<string>();
   let admitted = new Set<string>();
   const isOurs = ownFiles(base);
+  /** The channels of neighbours, where browsers let a thread have them. */
+  const channels = new Map<string, Channel>();
 
   const engine = await runEngine(
     code,
@@ -71,8 +74,16 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
     else if (typeof message === "string") handle(message);
     else if ("said" in message) nodeSaid(message.said);
     else if ("arrived" in message) arrived(message.arrived);
+    else if ("channel" in message)
+      channels.set(
+        message.peer,
+        join(message, (message) => hear(message, [])),
+      );
     else if ("fetched" in message) fetched(message.fetched.resources);
-    else handle(message);
+    else {
+      if ("peer_closed" in message) part(message.peer_closed.peer);
+      handle(message);
+    }
   }
 
   function nodeSaid(text: string): void {
@@ -122,7 +133,7 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
   function act(output: Output): void {
     if (typeof output === "string") say(output);
     else if ("say" in output) say({ tell: JSON.stringify(output.say) });
-    else if ("send_frame" in output) say({ send: output.send_frame });
+    else if ("send_frame" in output) send(output.send_frame);
     else if ("send_piece" in output) later(sendPiece(output.send_piece));
     else if ("hash" in output) later(hash(output.hash));
     else if ("release" in output) bytes.release(output.release.handle);
@@ -134,7 +145,8 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
     else if ("shelf" in output) shelve(output.shelf);
     else if ("stats" in output) tell(output.stats);
     else if ("report" in output) report(output.report);
-    else if ("open_peer" in output || "signal_peer" in output || "close_peer" in output) say(output);
+    else if ("open_peer" in output || "signal_peer" in output) say(output);
+    else if ("close_peer" in output) part(output.close_peer.peer);
     else worker.send(output);
   }
 
@@ -153,7 +165,20 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
     const frame = new Uint8Array(header.length + payload.length);
     frame.set(header);
     frame.set(payload, header.length);
-    say({ send: { peer, bytes: frame, transfer } }, [frame.buffer]);
+    send({ peer, bytes: frame, transfer }, [frame.buffer]);
+  }
+
+  function send(sent: Sent, transfer: Transferable[] = []): void {
+    const channel = channels.get(sent.peer);
+    if (channel) void channel.send(sent);
+    else say({ send: sent }, transfer);
+  }
+
+  /** A neighbour is none any more. */
+  function part(peer: string): void {
+    channels.get(peer)?.leave();
+    channels.delete(peer);
+    say({ close_peer: { peer } });
   }
 
   async function hash({ handle: payload }: Part<"hash">): Promise<void> {

@@ -1,5 +1,8 @@
 import type { FromWorker, ToWorker } from "../shared/wire";
 
+/** What a worker must know that starts later. */
+const LASTING = ["shelf", "session", "persist"];
+
 /** The way between the engine and the worker, for as long as this tab leads. */
 export function workerLink(receive: (message: Exclude<FromWorker, "ready">) => void) {
   /** The port that the worker uses: of several that it was offered, the one on which it has answered. */
@@ -30,9 +33,7 @@ export function workerLink(receive: (message: Exclude<FromWorker, "ready">) => v
       };
     },
     send(message: ToWorker, transfer: Transferable[] = []): void {
-      if ("shelf" in message) lasting.set("shelf", message);
-      if ("session" in message) lasting.set("session", message);
-      if ("persist" in message) lasting.set("persist", message);
+      for (const kind of LASTING) if (kind in message) lasting.set(kind, message);
       if ("end" in message) open.delete(message.end.id);
       if ("fallback" in message) open.delete(message.fallback.id);
       port?.postMessage(message, transfer);

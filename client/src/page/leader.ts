@@ -62,7 +62,6 @@ export async function lead(
   function act({ data, ports }: MessageEvent<ToPage>): void {
     if (data === "connect") node.connect();
     else if (data === "disconnect") node.disconnect();
-    else if (data === "ready") return;
     else if ("tell" in data) node.tell(data.tell);
     else if ("send" in data) peers.send(data.send);
     else if ("open_peer" in data) peers.open(data.open_peer);

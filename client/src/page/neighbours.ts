@@ -1,18 +1,18 @@
 import type { Input } from "../generated/Input";
 import type { Output } from "../generated/Output";
 import type { Reason } from "../generated/Reason";
+import { type Channel, type Joined, join } from "../shared/channel";
 import type { Sent } from "../shared/thread";
 import { isLocal, withoutLocal } from "./candidates";
 import type { Thread } from "./thread";
 
-/** Bytes that a channel may buffer before it is given more: measured throughput levels off there. */
-const BUFFERED_MOST = 1 << 20;
 type Opening = Extract<Output, { open_peer: unknown }>["open_peer"];
 type Signal = { description: RTCSessionDescriptionInit } | { candidate: RTCIceCandidateInit };
 
 interface Neighbour {
   connection: RTCPeerConnection;
-  channel: RTCDataChannel;
+  /** None where the engine's thread has it. */
+  channel: Channel | undefined;
   signal(signal: unknown): void;
 }
 
@@ -24,6 +24,7 @@ export function neighbours(engine: Thread) {
   function close(peer: string): void {
     const neighbour = all.get(peer);
     all.delete(peer);
+    neighbour?.channel?.leave();
     neighbour?.connection.close();
   }
 
@@ -45,9 +46,7 @@ export function neighbours(engine: Thread) {
   function connect({ peer, offers, stun, strip_local }: Opening): Neighbour {
     const connection = new RTCPeerConnection({ iceServers: stun.length > 0 ? [{ urls: stun }] : [] });
     // Both sides know the channel beforehand, which saves its own negotiation.
-    const channel = connection.createDataChannel("edgeweave", { negotiated: true, id: 0 });
-    channel.binaryType = "arraybuffer";
-    channel.bufferedAmountLowThreshold = BUFFERED_MOST / 2;
+    const channel = give({ channel: connection.createDataChannel("edgeweave", { negotiated: true, id: 0 }), peer });
 
     const say = (signal: Signal) => {
       if (all.get(peer) === neighbour) handle({ peer_signal: { peer, signal } });
@@ -79,47 +78,29 @@ export function neighbours(engine: Thread) {
     connection.onicecandidate = ({ candidate }) => {
       if (candidate && !(strip_local && isLocal(candidate.candidate))) say({ candidate: candidate.toJSON() });
     };
+    let met = false;
     connection.onconnectionstatechange = () => {
-      if (connection.connectionState !== "failed") return;
-      lost(peer, neighbour, channel.readyState === "connecting" ? "connect_failed" : "channel_closed");
-    };
-    channel.onopen = () => all.get(peer) === neighbour && handle({ peer_opened: { peer } });
-    channel.onclose = () => lost(peer, neighbour, "channel_closed");
-    channel.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
-      // What was on its way when the acquaintance ended is nobody's.
-      if (all.get(peer) !== neighbour) return;
-      engine.postMessage({ arrived: { peer, data } }, typeof data === "string" ? [] : [data]);
+      met ||= connection.connectionState === "connected";
+      if (connection.connectionState === "failed") lost(peer, neighbour, met ? "channel_closed" : "connect_failed");
     };
     if (offers) inTurn(describe);
     return neighbour;
   }
 
-  /** Gives a channel a frame, and says of a piece when there is room for the next. */
-  async function send({ peer, bytes, transfer }: Sent): Promise<void> {
+  /** Gives the engine's thread a channel, which browsers allow at once or never, and some not at all. */
+  function give(made: Joined): Channel | undefined {
     try {
-      all.get(peer)?.channel.send(bytes);
+      engine.postMessage(made, [made.channel as unknown as Transferable]);
+      return undefined;
     } catch {
-      // One that cannot take it is about to close: `onclose` follows.
+      return join(made, (message, transfer) => engine.postMessage(message, transfer));
     }
-    if (transfer === undefined) return;
-    await room(peer);
-    handle({ piece_sent: { peer, transfer } });
-  }
-
-  /** Waits until a channel's buffer has room. */
-  async function room(peer: string): Promise<void> {
-    const channel = all.get(peer)?.channel;
-    if (!channel || channel.bufferedAmount < BUFFERED_MOST) return;
-    await new Promise<unknown>((resolve) => {
-      channel.addEventListener("bufferedamountlow", resolve, { once: true });
-      channel.addEventListener("close", resolve, { once: true });
-    });
   }
 
   return {
     open,
     close,
-    send,
+    send: (sent: Sent) => void all.get(sent.peer)?.channel?.send(sent),
     signal(peer: string, signal: unknown): void {
       all.get(peer)?.signal(signal);
     },

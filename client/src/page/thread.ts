@@ -17,7 +17,7 @@ export async function startThread(setting: Omit<Setting, "code">): Promise<Threa
   try {
     await new Promise<void>((runs, refused) => {
       thread.onmessage = ({ data }) => (data === "ready" ? runs() : refused(data.failed));
-      thread.onerror = ({ message }) => refused(message ?? "the engine's thread cannot be loaded");
+      thread.onerror = ({ message }) => refused(message ?? "thread not loaded");
       // While the thread starts. A policy that forbids it says so to the page.
       compiled().then((code) => thread.postMessage({ ...setting, code } satisfies Setting), refused);
     });

@@ -1,6 +1,7 @@
 import type { Input } from "../generated/Input";
 import type { Note } from "../generated/Note";
 import type { Output } from "../generated/Output";
+import type { Joined } from "./channel";
 import type { Aside } from "./wire";
 
 /** The first that the page says to the thread on which the engine is to run. */
@@ -27,6 +28,8 @@ export type ToThread =
   /** What the node said, as it came. */
   | { said: string }
   | { arrived: Arrived }
+  /** A neighbour's channel is the thread's from now on. */
+  | Joined
   /** A way to the worker, if that wants it, comes with the message. */
   | "port"
   /** Asks for the flight recorder. */
@@ -41,8 +44,6 @@ export interface Sent {
 
 /** From the thread on which the engine runs to the page: what only a page can do. */
 export type ToPage =
-  /** The first of all messages: the engine runs. */
-  | "ready"
   | Extract<Output, "connect" | "disconnect">
   | Extract<Output, { open_peer: unknown } | { signal_peer: unknown } | { close_peer: unknown } | { stats: unknown }>
   /** What the node is to be told. */
@@ -54,10 +55,11 @@ export type ToPage =
   /** An error of our own: nothing goes on. */
   | { failed: string };
 
+/** The first of all messages to the page: the engine runs. */
+export type Ready = "ready";
+
 /** One end of the way between the two. */
 export interface Way<Said, Heard> {
   postMessage(message: Said, transfer: Transferable[]): void;
-  /** Ends this side. */
-  close?(): void;
   onmessage: ((event: MessageEvent<Heard>) => void) | null;
 }
