@@ -35,6 +35,7 @@ test("a page with the client is kept for going back, and takes part again", { ti
 /** The page is left while the engine's thread starts, and the browser ends that as it does at times. */
 const RESTLESS = `if (location.pathname === "/") {
   globalThis.Worker = class {
+    terminate() {}
     postMessage() {
       addEventListener("pagehide", () => this.onmessage({ data: { failed: "illegal access" } }));
       location.href = "/next.html";

@@ -46,6 +46,9 @@ test("nothing starts before the visitor consents, and nothing stays after", { ti
   await visitor.page.evaluate(say("consent", false));
   await visitor.until("stopped", (stats) => stats.off === "no_consent" && !stats.connected);
   await expect.poll(() => visitor.page.evaluate(traces), { timeout: PATIENCE_MS }).toEqual({ workers: 0, caches: [] });
+  // The page still has its worker; one that has been stopped hears what a worker must know when it starts again.
+  await visitor.stopWorker();
+  await visitor.page.evaluate(() => fetch("/b.bmp"));
   await visitor.page.reload();
   await visitor.until("without consent", (stats) => stats.off === "no_consent");
   await expectComplete(site, visitor, PICTURES);

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { PATIENCE_MS, pageOf, picture, type SupernodeOptions, settle, startOrigin } from "./harness";
-import { expectComplete, kept, PICTURES, pictures, type Scene, scene } from "./scene";
+import { expectComplete, failPictures, kept, PICTURES, pictures, type Scene, scene } from "./scene";
 
 let site: Scene;
 
@@ -35,11 +35,7 @@ test("the documented directives suffice", { timeout: 3 * PATIENCE_MS }, async ()
   await site.seed("/next.html", PICTURES.length);
   await site.seed("/next.html", PICTURES.length);
   const third = await site.meet(PICTURES.length);
-  site.origin.fault = (request, response) => {
-    if (!request.url?.endsWith(".bmp")) return false;
-    response.writeHead(503).end();
-    return true;
-  };
+  failPictures(site);
   await third.go(`${site.origin.url}/next.html`);
   await expectComplete(site, third, PICTURES);
   await third.until("served by peers", (stats) => stats.bytes.peers >= 1_600_108);

@@ -52,7 +52,7 @@ export const PICTURES = ["/a.bmp", "/b.bmp"];
 export const ALL_BYTES = 1_600_108;
 
 /** The origin has pictures no more. */
-export function failPictures({ origin }: Scene): void {
+export function failPictures({ origin }: Pick<Scene, "origin">): void {
   origin.fault = (request, response) => {
     if (!request.url?.endsWith(".bmp")) return false;
     response.writeHead(503).end();

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   arrive,
@@ -12,6 +11,7 @@ import {
   startOrigin,
   type Visitor,
 } from "./harness";
+import { expectBodies, failPictures } from "./scene";
 
 const PICTURES = ["/a.bmp", "/b.bmp", "/c.bmp"];
 let origin: Origin;
@@ -50,11 +50,7 @@ test(
       visitors.map((visitor) => visitor.until("holding all", (stats) => stats.held === PICTURES.length)),
     );
 
-    origin.fault = (request, response) => {
-      if (!request.url?.endsWith(".bmp")) return false;
-      response.writeHead(503).end();
-      return true;
-    };
+    failPictures({ origin });
     const third = await arrive();
     visitors.push(third);
     await third.go(`${node.url}/`);
@@ -66,12 +62,7 @@ test(
       return Promise.all(sizes);
     }, PICTURES);
     expect(sizes).toEqual([100_054, 1_500_054, 58]);
-    const expected = PICTURES.map((path) =>
-      createHash("sha256")
-        .update(origin.contents.get(path)?.body ?? "")
-        .digest("hex"),
-    );
-    expect(await third.bodies(PICTURES)).toEqual(expected);
+    await expectBodies(origin, third, PICTURES);
     await third.until("served by peers", (stats) => stats.bytes.peers >= 1_500_054);
     expect(third.errors).toEqual([]);
   },

@@ -92,7 +92,8 @@ export const bytes: Codec<Uint8Array<ArrayBuffer>> = {
   read(from) {
     const length = u32.read(from);
     from.at += length;
-    return from.bytes.subarray(from.at - length, from.at);
+    // Of its own: what it was read from is not kept for it, nor copied with it.
+    return from.bytes.slice(from.at - length, from.at);
   },
 };
 

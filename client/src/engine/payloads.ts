@@ -4,7 +4,7 @@ import type { Payload } from "../generated/Payload";
 export function payloads() {
   const kept = new Map<number, Uint8Array<ArrayBuffer>>();
   let next = 0;
-  let released: (() => void)[] = [];
+  const released: (() => void)[] = [];
   return {
     /** Keeps some bytes. */
     keep(bytes: Uint8Array<ArrayBuffer>): Payload {
@@ -23,11 +23,6 @@ export function payloads() {
     /** Waits until fewer than `most` are kept. */
     async room(most: number): Promise<void> {
       while (kept.size >= most) await new Promise<void>((resolve) => released.push(resolve));
-    },
-    clear(): void {
-      kept.clear();
-      for (const resolve of released) resolve();
-      released = [];
     },
   };
 }

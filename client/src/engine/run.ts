@@ -9,6 +9,7 @@ import type { ToPeer } from "../generated/ToPeer";
 import { type Channel, join } from "../shared/channel";
 import { digest } from "../shared/digest";
 import { ownFiles } from "../shared/own-files";
+import { SHELF_KEY, STATE_KEY } from "../shared/storage";
 import type { Arrived, Ready, Sent, Setting, ToPage, ToThread, Way } from "../shared/thread";
 import type { FromWorker } from "../shared/wire";
 import { adopt } from "./adopt";
@@ -67,18 +68,14 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
   const worker = workerLink(workerSaid);
   return hear;
 
-  function hear(message: ToThread, [port]: readonly MessagePort[]): void {
+  function hear(message: ToThread, [port]: readonly Transferable[]): void {
     if (message === "port") worker.offered(port as MessagePort);
     else if (message === "notes") say({ notes: engine.notes() });
     else if (message === "suspend") engine.stop();
     else if (typeof message === "string") handle(message);
     else if ("said" in message) nodeSaid(message.said);
-    else if ("arrived" in message) arrived(message.arrived);
-    else if ("channel" in message)
-      channels.set(
-        message.peer,
-        join(message, (message) => hear(message, [])),
-      );
+    else if ("data" in message) arrived(message);
+    else if ("channel" in message) channels.set(message.peer, join(message, hear));
     else if ("fetched" in message) fetched(message.fetched.resources);
     else {
       if ("peer_closed" in message) part(message.peer_closed.peer);
@@ -147,7 +144,11 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
     else if ("report" in output) report(output.report);
     else if ("open_peer" in output || "signal_peer" in output) say(output);
     else if ("close_peer" in output) part(output.close_peer.peer);
-    else worker.send(output);
+    else {
+      // What is said last, the worker has to keep; but workers are stopped, and do not hear of it.
+      if ("persist" in output) void store.keep(STATE_KEY, output.persist.state);
+      worker.send(output);
+    }
   }
 
   function later(work: Promise<void>): void {
@@ -171,7 +172,7 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
   function send(sent: Sent, transfer: Transferable[] = []): void {
     const channel = channels.get(sent.peer);
     if (channel) void channel.send(sent);
-    else say({ send: sent }, transfer);
+    else say(sent, transfer);
   }
 
   /** A neighbour is none any more. */
@@ -206,7 +207,9 @@ async function begin({ code, site, release, base, origin }: Setting, say: Say) {
 
   function shelve(next: Shelf): void {
     shelf = next;
-    worker.send({ shelf: JSON.stringify(shelf) });
+    const text = JSON.stringify(shelf);
+    worker.send({ shelf: text });
+    void store.keep(SHELF_KEY, text);
     // What is admitted no more goes by the worker, and the browser's word on it counts again.
     admitted = new Set(shelf.assets.map(({ url }) => url));
     for (const url of answered) if (!admitted.has(url)) answered.delete(url);

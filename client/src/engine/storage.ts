@@ -23,6 +23,10 @@ export async function storage() {
       const kept = await cache?.match(STATE_KEY).catch(() => undefined);
       return kept && new Uint8Array(await kept.arrayBuffer());
     },
+    /** Keeps a value of our own. Without room the next page begins with less; nothing else depends on it. */
+    async keep(key: string, value: BodyInit): Promise<void> {
+      await cache?.put(key, new Response(value)).catch(() => undefined);
+    },
     /** Stores a segment, ready to be answered with where its asset is known; the reason when it cannot. */
     async store(
       hash: string,

@@ -1,7 +1,7 @@
 import type { FromWorker, ToWorker } from "../shared/wire";
 
 /** What a worker must know that starts later. */
-const LASTING = ["shelf", "session", "persist"];
+const LASTING = ["shelf", "session"];
 
 /** The way between the engine and the worker, for as long as this tab leads. */
 export function workerLink(receive: (message: Exclude<FromWorker, "ready">) => void) {

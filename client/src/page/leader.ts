@@ -33,7 +33,8 @@ export async function lead(
   const asked: ((notes: Note[]) => void)[] = [];
 
   thread.onmessage = act;
-  thread.onerror = ({ message }: ErrorEvent) => failed(message);
+  // What the engine cannot go on from, its thread says; whatever else is thrown there stands in the console.
+  thread.onerror = null;
   await offerWays((way) => thread.postMessage("port", [way]), ending.signal);
   // Before anything that has figures told: they would say that the client takes no part.
   const circumstancesChanged = () => handle({ circumstances: circumstances(config.off()) });
@@ -43,27 +44,31 @@ export async function lead(
   handle({ page: { url: location.origin + location.pathname } });
   const ms = loadTime();
   if (ms) handle({ page_loaded: { ms } });
+  // They come behind the first figures.
+  await notes();
 
   return {
     fetched: (resources) => handle({ fetched: { resources } }),
     circumstancesChanged,
     forget: () => handle("forget"),
     stats: () => stats,
-    notes() {
-      thread.postMessage("notes", []);
-      return new Promise((told) => asked.push(told));
-    },
+    notes,
     stop() {
       handle("suspend");
       close();
     },
   };
 
+  function notes(): Promise<Note[]> {
+    thread.postMessage("notes", []);
+    return new Promise((told) => asked.push(told));
+  }
+
   function act({ data, ports }: MessageEvent<ToPage>): void {
     if (data === "connect") node.connect();
     else if (data === "disconnect") node.disconnect();
     else if ("tell" in data) node.tell(data.tell);
-    else if ("send" in data) peers.send(data.send);
+    else if ("bytes" in data) peers.send(data);
     else if ("open_peer" in data) peers.open(data.open_peer);
     else if ("signal_peer" in data) peers.signal(data.signal_peer.peer, data.signal_peer.signal);
     else if ("close_peer" in data) peers.close(data.close_peer.peer);
@@ -77,12 +82,15 @@ export async function lead(
 
   /** An error of our own: nothing goes on. */
   function failed(error: unknown): void {
-    if (ending.signal.aborted) return;
     close();
+    thread.terminate();
     on.failed(error);
   }
 
+  /** What the thread says from now on, nobody hears. */
   function close(): void {
+    thread.onmessage = null;
+    for (const told of asked) told([]);
     ending.abort();
     node.disconnect();
     peers.closeAll();

@@ -86,9 +86,9 @@ export async function start(config: Config): Promise<Running> {
   /** Leads for as long as this tab stands; the lock is held until then. */
   async function reign(signal: AbortSignal, begun: () => void): Promise<void> {
     const made = await lead(config, { stats: told, failed });
+    begun();
     if (!signal.aborted) {
       leader = made;
-      begun();
       await new Promise((over) => signal.addEventListener("abort", over));
       leader = undefined;
     }

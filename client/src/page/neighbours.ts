@@ -30,8 +30,9 @@ export function neighbours(engine: Thread) {
 
   function lost(peer: string, neighbour: Neighbour, reason: Reason): void {
     if (all.get(peer) !== neighbour) return;
-    close(peer);
+    // The reason comes before the end of the channel does.
     handle({ peer_closed: { peer, reason } });
+    close(peer);
   }
 
   function open(opening: Opening): void {

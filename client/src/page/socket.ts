@@ -20,7 +20,7 @@ export function socket(base: string, site: string, say: (message: ToThread) => v
       // What an earlier socket says after it was given up is not heard.
       const current = (message: ToThread) => open === made && say(message);
       made.onopen = () => current("socket_opened");
-      made.onmessage = ({ data }) => current({ said: String(data) });
+      made.onmessage = ({ data }) => current({ said: data });
       made.onclose = () => {
         current("socket_closed");
         if (open === made) open = undefined;

@@ -24,7 +24,7 @@ export function join({ channel, peer }: Joined, hear: (message: ToThread, transf
   channel.onopen = () => hear({ peer_opened: { peer } }, []);
   channel.onclose = () => hear({ peer_closed: { peer, reason: "channel_closed" } }, []);
   channel.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) =>
-    hear({ arrived: { peer, data } }, typeof data === "string" ? [] : [data]);
+    hear({ peer, data }, typeof data === "string" ? [] : [data]);
 
   /** Waits until the channel's buffer has room. */
   async function room(): Promise<void> {

@@ -27,7 +27,7 @@ export type ToThread =
   | Input
   /** What the node said, as it came. */
   | { said: string }
-  | { arrived: Arrived }
+  | Arrived
   /** A neighbour's channel is the thread's from now on. */
   | Joined
   /** A way to the worker, if that wants it, comes with the message. */
@@ -48,7 +48,7 @@ export type ToPage =
   | Extract<Output, { open_peer: unknown } | { signal_peer: unknown } | { close_peer: unknown } | { stats: unknown }>
   /** What the node is to be told. */
   | { tell: string }
-  | { send: Sent }
+  | Sent
   /** What the worker is to be asked; the port for its answer comes with the message. */
   | { ask: Aside }
   | { notes: Note[] }

@@ -219,7 +219,7 @@ if (!window.edgeweave && known) {
   const parts = [`${known.base}/client/`, `${known.base.replace("http", "ws")}/mesh`, location.origin + WORKER];
   document.addEventListener("securitypolicyviolation", ({ blockedURI, disposition, effectiveDirective }) => {
     // Where any such worker is forbidden, the engine's is.
-    const isThread = blockedURI === "blob" && effectiveDirective === "worker-src";
+    const isThread = running && blockedURI === "blob" && effectiveDirective === "worker-src";
     const isOurs = isThread || parts.some((part) => blockedURI.startsWith(part));
     if (disposition === "enforce" && isOurs) forbidden(blockedURI);
   });

@@ -32,26 +32,31 @@ export async function shelfLoaded(): Promise<Known | undefined> {
 /** The engine says what may be known from now on, also by the workers to come. */
 export function setShelf(told: string): void {
   know(JSON.parse(told) as Shelf);
-  void keep(SHELF_KEY, told);
+  keep(SHELF_KEY, told);
 }
 
 /** Keeps the engine's memory for the engines to come. */
 export function keepState(state: BodyInit): void {
-  void keep(STATE_KEY, state);
+  keep(STATE_KEY, state);
 }
 
 function know(shelf: Shelf): void {
   known = { shelf, assets: new Map(shelf.assets.map((asset) => [asset.url, asset])) };
 }
 
-/** Without room, what comes next begins with less; and where the cache is gone, the visitor wants nothing kept. */
-async function keep(key: string, value: BodyInit): Promise<void> {
-  if (await caches.has(CACHE)) await (await caches.open(CACHE)).put(key, new Response(value));
+/** Where the cache is gone, the visitor wants nothing kept. Without room, what comes next begins with less. */
+function keep(key: string, value: BodyInit): void {
+  const put = async (there: boolean) => there && (await caches.open(CACHE)).put(key, new Response(value));
+  void caches
+    .has(CACHE)
+    .then(put)
+    .catch(() => undefined);
 }
 
 async function load(): Promise<void> {
   try {
-    const stored = await (await caches.open(CACHE)).match(SHELF_KEY);
+    // Opening the cache would make one, where the visitor wants nothing kept.
+    const stored = await caches.match(SHELF_KEY, { cacheName: CACHE });
     if (stored && !known) know((await stored.json()) as Shelf);
   } catch {
     // Without storage the worker knows nothing until an engine tells it.

@@ -42,10 +42,9 @@ let counting: Promise<number> | undefined;
 /** Changes how many tabs in a row had no snippet, and returns it; it outlives the worker. */
 function count(change: (missed: number) => number): Promise<number> {
   const changed = async () => {
-    const cache = await caches.open(CACHE);
-    const before = Number((await (await cache.match(MISSED_KEY))?.text()) ?? 0);
+    const before = Number((await (await caches.match(MISSED_KEY, { cacheName: CACHE }))?.text()) ?? 0);
     const after = change(before);
-    if (after !== before) await cache.put(MISSED_KEY, new Response(String(after)));
+    if (after !== before) await (await caches.open(CACHE)).put(MISSED_KEY, new Response(String(after)));
     return after;
   };
   // One after the other, so that no tab is lost from the count. Without storage nobody is counted.

@@ -21,8 +21,8 @@ const MAX_KEPT_ASSETS: usize = 2_000;
 /// Counts changes of what is kept, or of how: it is the first byte.
 const VERSION: u8 = 5;
 
-/// Changes are kept after so long at the latest: a page that ends without a word loses no more. One that is left keeps
-/// everything.
+/// Changes are kept after so long at the latest: a page that ends without a word, or whose worker does not
+/// hear its last, loses no more.
 pub(crate) const PERSIST_AFTER: Duration = Duration::from_secs(60);
 
 /// Counters that belong to the visitor rather than to a page.

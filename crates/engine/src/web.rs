@@ -1,6 +1,6 @@
 //! The engine's face to JavaScript: plain functions and memory, which every browser has, and no glue to load or to weigh.
 //!
-//! Values pass as bytes in the postcard format, time as the page's own milliseconds. The page makes room for what it says,
+//! Values pass as bytes in the postcard format, time as milliseconds since the page began. The thread makes room for what it says,
 //! writes it there, and calls a function; where that answers, it returns the answer's length, and `answer` says where the
 //! answer is until the next call.
 #![allow(unsafe_code, unreachable_pub)] // To export a function under its own name is an unsafe attribute.
@@ -48,7 +48,7 @@ pub extern "C" fn answer() -> *const u8 {
     PAGE.with_borrow(|page| page.answer.as_ptr())
 }
 
-/// Makes an engine from the `Setup` that was said, at `now`, in `performance.now()` milliseconds. It traps on what is none.
+/// Makes an engine from the `Setup` that was said, at `now`, in milliseconds since the page began. It traps on what is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn start(now: f64) {
     PAGE.with_borrow_mut(|page| {

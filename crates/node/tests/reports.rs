@@ -19,7 +19,7 @@ fn report() -> Value {
 }
 
 async fn send(site: &Served, body: String) -> Response {
-    // As `sendBeacon` sends it.
+    // As a browser sends it that is asked not to ask first.
     let request = site.visitor.post(format!("{}/report", site.base)).header("content-type", "text/plain");
     request.header("origin", &site.base).body(body).send().await.unwrap()
 }

@@ -56,7 +56,7 @@ pub const MAX_ASK_PIECES: u32 = 64;
 /// Asks that a neighbour may have open at a time; further ones are refused with `Reason::Busy`.
 pub const MAX_OPEN_ASKS: usize = 64;
 
-/// The largest body of `POST /report`, in bytes. `sendBeacon` gives up at 64 KiB.
+/// The largest body of `POST /report`, in bytes. Requests that outlive their page have 64 KiB at most.
 pub const MAX_REPORT_BYTES: usize = 60 * 1024;
 
 /// Messages a peer may send in a burst, and then a second in the long run, before `Reason::Flooding`.

@@ -298,6 +298,8 @@ mod tests {
         rate: u64,
         next: Option<Timestamp>,
         done: Vec<(u16, u64)>,
+        /// How much of which answer was here when, in bytes and milliseconds.
+        grown: Vec<(u16, u64, u64)>,
     }
 
     fn browser(down: u64, rate: u64) -> Browser {
@@ -307,6 +309,7 @@ mod tests {
             rate,
             next: None,
             done: Vec::new(),
+            grown: Vec::new(),
         }
     }
 
@@ -324,6 +327,9 @@ mod tests {
                 let pumped = self.pool.pump(now, &mut self.down, ROUND_TRIP, self.rate);
                 let done = pumped.complete.map(|(request, at)| (request.place, at.as_micros() / 1_000));
                 self.done.extend(done);
+                let grown =
+                    pumped.partial.map(|(request, bytes, at)| (request.place, bytes, at.as_micros() / 1_000));
+                self.grown.extend(grown);
                 self.next = pumped.again;
             }
             &self.done
@@ -359,6 +365,16 @@ mod tests {
         // 10, 20, 40, 80, 160 and 320 packets are 919,800 bytes: a seventh round is needed, which leaves at 750.
         browser.ask(0, 0, 1_000_000, Urgency::Blocking);
         assert_eq!(browser.run(), [(0, 800)]);
+    }
+
+    #[test]
+    fn what_is_here_of_an_answer_is_known_before_the_rest_is() {
+        let mut browser = browser(NO_LIMIT, NO_LIMIT);
+        // 10 and 20 packets of 1,460 bytes, and what is left.
+        browser.ask(0, 0, 50_000, Urgency::Blocking);
+        assert_eq!(browser.run(), [(0, 400)]);
+        let at = |ms| browser.grown.iter().filter(|(.., at)| *at == ms).map(|(_, bytes, _)| *bytes).max();
+        assert_eq!([at(200), at(300), at(400)], [Some(14_600), Some(43_800), None]);
     }
 
     #[test]

@@ -270,7 +270,7 @@ impl Simulation {
                 if self.site.pages[page].is_file() {
                     browser.http_cache.documents.insert(page);
                 }
-                self.discover(key, arm, page, u64::MAX);
+                self.discover(key, arm, page, None);
             }
             Some(asset) if self.site.assets[asset as usize].kind == AssetKind::Style => {
                 load.styles_open -= 1;
@@ -289,13 +289,13 @@ impl Simulation {
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &visitor.browser_mut(arm).load;
         let page = load.page;
-        if load.number == number {
-            self.discover(key, arm, page, bytes);
+        if load.number == number && load.loaded.is_none() {
+            self.discover(key, arm, page, Some(bytes));
         }
     }
 
-    /// What so many bytes of the document name is asked for, in its order, and fonts when the styles are here.
-    fn discover(&mut self, key: Key, arm: Arm, page: usize, bytes: u64) {
+    /// What so many bytes of the document name, or all of it, is asked for, in its order, and fonts when the styles are here.
+    fn discover(&mut self, key: Key, arm: Arm, page: usize, bytes: Option<u64>) {
         let kind = |asset: &u32| self.site.assets[*asset as usize].kind;
         let (fonts, others): (Vec<u32>, Vec<u32>) =
             self.site.pages[page].assets.iter().partition(|asset| kind(asset) == AssetKind::Font);
@@ -305,14 +305,15 @@ impl Simulation {
             others.iter().take_while(|asset| urgency(&self.site.assets[**asset as usize]) < Urgency::Later);
         let at_head = at_head.count();
         let of = u64::from(self.site.pages[page].html_bytes).max(1);
-        let named = at_head + ((others.len() - at_head) as u64 * bytes.min(of) / of) as usize;
+        let share = bytes.unwrap_or(of).min(of);
+        let named = at_head + ((others.len() - at_head) as u64 * share / of) as usize;
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         let load = &mut visitor.browser_mut(arm).load;
         let first = load.discovered;
         load.discovered = named.max(first);
         let mut at_once = others.get(first..named).unwrap_or_default().to_vec();
-        if styles == 0 && bytes >= of {
-            at_once.extend(fonts);
+        if styles == 0 {
+            at_once.extend(fonts.into_iter().filter(|_| bytes.is_none()));
         } else if first == 0 {
             (load.styles_open, load.fonts) = (styles, fonts);
         }

@@ -1,5 +1,5 @@
 //! The page part of the client: it runs an engine, turns what happens into inputs, and outputs into effects. It does what
-//! `client/src/page` does.
+//! `client/src/engine` and `client/src/page` do.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -103,10 +103,13 @@ impl Simulation {
     /// The page is left: the engine keeps what it knows, and is gone.
     pub(crate) fn engine_stops(&mut self, key: Key) {
         let now = self.now();
+        // The page closes its socket before the engine's thread can say anything more.
+        let part = self.visitors.get_mut(key).and_then(|visitor| visitor.client.page_part.as_mut());
+        let session = part.and_then(|part| part.session.take());
+        self.close_session(key, session);
         self.tell(key, Input::Suspend);
         let Some(part) = self.take_page_part(key) else { return };
         self.laws.engine_ended(now, key, part.payloads.len());
-        self.close_session(key, part.session);
     }
 
     /// The page has no page part any more, and none is about to start.
