@@ -173,8 +173,8 @@ export async function startNode(lines: string[], supernode?: SupernodeOptions): 
 /** A running native peer. */
 export interface NativePeer {
   process: ChildProcess;
-  /** Bytes of contents that it has given so far, as its metrics say. */
-  sent(): Promise<number>;
+  /** What its metrics say: contents that it holds, and bytes of contents that it has given so far. */
+  figure(name: "contents" | "sent_bytes_total"): Promise<number>;
   kill(): Promise<void>;
 }
 
@@ -190,9 +190,9 @@ export async function startNativePeer(node: string, site: string, flags: string[
   const { listen } = JSON.parse(await firstLine(child, "the native peer")) as { listen: string };
   return {
     process: child,
-    async sent() {
+    async figure(name) {
       const metrics = await (await fetch(`http://${listen}/metrics`)).text();
-      return Number(/^edgeweave_peer_sent_bytes_total\S* (\d+)/m.exec(metrics)?.[1] ?? 0);
+      return Number(new RegExp(`^edgeweave_peer_${name}{\\S* (\\d+)`, "m").exec(metrics)?.[1] ?? 0);
     },
     async kill() {
       child.kill("SIGKILL");

@@ -26,7 +26,10 @@ afterEach(async () => {
 
 /** The only visitor has come, and has a channel to the native peer. */
 async function meet(flags?: string[]): Promise<Visitor> {
-  peer = await startNativePeer(site.node.url, "site", flags);
+  const native = await startNativePeer(site.node.url, "site", flags);
+  peer = native;
+  // What it fetches while it is asked comes from the node.
+  await expect.poll(() => native.figure("contents"), { timeout: PATIENCE_MS }).toBe(PICTURES.length);
   const visitor = await site.meet(PICTURES.length);
   site.origin.asked.length = 0;
   return visitor;
@@ -53,7 +56,9 @@ test(
 test("a page is complete though the native peer dies in the middle of it", { timeout: 3 * PATIENCE_MS }, async () => {
   const visitor = await meet(["--upload-bytes-per-second", "1000000"]);
   const loading = visitor.go(`${site.origin.url}/next.html`);
-  await expect.poll(async () => (await peer?.sent()) ?? 0, { timeout: PATIENCE_MS }).toBeGreaterThan(SOME_BYTES);
+  await expect
+    .poll(async () => (await peer?.figure("sent_bytes_total")) ?? 0, { timeout: PATIENCE_MS })
+    .toBeGreaterThan(SOME_BYTES);
   await peer?.kill();
   await loading;
   await expectComplete(site, visitor, PICTURES);
