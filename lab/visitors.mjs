@@ -323,10 +323,12 @@ async function crawl({ pages: most, from, at_once, ...browser }) {
   const assets = new Map();
   await walk(context, from, most, async (url, page, responses) => {
     const found = await page.evaluate(crawlOf);
-    for (const { url, kind, bytes, render_blocking } of found.assets) {
+    for (const { url, kind, bytes, failed, render_blocking } of found.assets) {
       if (bytes === 0 || assets.has(url)) continue;
       const headers = responses.get(url)?.headers() ?? {};
-      const [type, caching] = [headers["content-type"] ?? "", headers["cache-control"] ?? ""];
+      const type = headers["content-type"] ?? "";
+      // Nobody keeps what the site does not have: each page waits for that word again.
+      const caching = failed ? "no-store" : (headers["cache-control"] ?? "");
       assets.set(url, { url, kind, type, bytes, render_blocking, caching });
     }
     const loaded = found.assets.filter(({ bytes }) => bytes > 0).map(({ url }) => url);
@@ -437,7 +439,9 @@ function crawlOf() {
       .map((entry) => ({
         url: entry.name.split("#")[0],
         kind: entry.initiatorType,
-        bytes: entry.decodedBodySize,
+        // Of an error without a body, its headers.
+        bytes: entry.decodedBodySize || (entry.responseStatus >= 400 ? entry.transferSize : 0),
+        failed: entry.responseStatus >= 400,
         render_blocking: entry.renderBlockingStatus === "blocking",
       })),
   };

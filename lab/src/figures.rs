@@ -64,27 +64,88 @@ fn ratio_less_one(mesh: f64, holdout: f64) -> f64 {
     if holdout > 0.0 { mesh / holdout - 1.0 } else { 0.0 }
 }
 
-/// Where the change is with 95 % confidence: visitors are drawn again with replacement, with all their page views, because
-/// those of one visitor are alike. Each visitor is a list of load times.
-pub(crate) fn interval(visitors: &Arms<Vec<Vec<f64>>>) -> [f64; 2] {
-    if visitors.holdout.is_empty() || visitors.mesh.is_empty() {
-        return [0.0, 0.0];
+/// A page view of one visitor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// How many pages the visitor had seen before.
+    pub(crate) position: usize,
+    /// How long it took, in milliseconds.
+    pub(crate) ms: f64,
+}
+
+/// All page views of one visitor.
+pub(crate) type History = Vec<Load>;
+
+/// What the mesh changes of page loads.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Change {
+    /// The mesh's mean over the holdout's, less one.
+    pub(crate) change_mean: f64,
+    /// Where that is with 95 % confidence.
+    pub(crate) ci95: [f64; 2],
+}
+
+impl Change {
+    /// As `estimate` has it. For the interval, visitors are drawn again with replacement, with all their page views, because
+    /// those of one visitor are alike.
+    pub(crate) fn of(visitors: &Arms<Vec<History>>, estimate: fn(&Arms<Vec<&History>>) -> f64) -> Self {
+        let mut dice = Rng::with_seed(SEED);
+        let mut changes: Vec<f64> = (0..RESAMPLES)
+            .map(|_| {
+                let holdout = drawn_again(&visitors.holdout, &mut dice);
+                let mesh = drawn_again(&visitors.mesh, &mut dice);
+                estimate(&Arms { holdout, mesh })
+            })
+            .collect();
+        changes.sort_by(f64::total_cmp);
+        let all = Arms { holdout: visitors.holdout.iter().collect(), mesh: visitors.mesh.iter().collect() };
+        Self { change_mean: estimate(&all), ci95: [quantile(&changes, 0.025), quantile(&changes, 0.975)] }
     }
-    let mut dice = Rng::with_seed(SEED);
-    let mut drawn_mean = |visitors: &[Vec<f64>]| {
-        let (mut sum, mut count) = (0.0, 0);
-        for _ in 0..visitors.len() {
-            let visitor = &visitors[dice.usize(..visitors.len())];
-            sum += visitor.iter().sum::<f64>();
-            count += visitor.len();
-        }
-        sum / f64::max(1.0, count as f64)
+}
+
+fn drawn_again<'a>(visitors: &'a [History], dice: &mut Rng) -> Vec<&'a History> {
+    visitors.iter().filter_map(|_| dice.choice(visitors)).collect()
+}
+
+/// The change from one arm's mean to the other's.
+pub(crate) fn of_all(visitors: &Arms<Vec<&History>>) -> f64 {
+    let mean = |visitors: &[&History]| {
+        mean(&visitors.iter().flat_map(|views| views.iter().map(|load| load.ms)).collect::<Vec<_>>())
     };
-    let mut changes: Vec<f64> = (0..RESAMPLES)
-        .map(|_| ratio_less_one(drawn_mean(&visitors.mesh), drawn_mean(&visitors.holdout)))
-        .collect();
-    changes.sort_by(f64::total_cmp);
-    [quantile(&changes, 0.025), quantile(&changes, 0.975)]
+    ratio_less_one(mean(&visitors.mesh), mean(&visitors.holdout))
+}
+
+/// The change if both arms had the same share of page views at each position: chance gives one more of the first ones, which
+/// take longest and are alike in both. That is post-stratification, with both arms' shares together as weights; positions
+/// that only one arm has do not count.
+///
+/// Source: Miratrix, Sekhon and Yu, "Adjusting treatment effect estimates by post-stratification in randomized experiments",
+/// Journal of the Royal Statistical Society B 75 (2013).
+pub(crate) fn by_position(visitors: &Arms<Vec<&History>>) -> f64 {
+    let times = |visitors: &[&History]| {
+        let loads = visitors.iter().flat_map(|views| views.iter());
+        means_by_position(loads.map(|load| (load.position, load.ms)))
+    };
+    let (holdout, mesh) = (times(&visitors.holdout), times(&visitors.mesh));
+    let (mut without, mut with) = (0.0, 0.0);
+    for (position, (count, mean)) in mesh {
+        if let Some((others, theirs)) = holdout.get(&position) {
+            with += (count + others) * mean;
+            without += (count + others) * theirs;
+        }
+    }
+    ratio_less_one(with, without)
+}
+
+/// The count and the mean of the values at each position.
+fn means_by_position(values: impl IntoIterator<Item = (usize, f64)>) -> BTreeMap<usize, (f64, f64)> {
+    let mut found: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for (position, value) in values {
+        let (count, mean) = found.entry(position.min(POSITIONS)).or_default();
+        *count += 1.0;
+        *mean += (value - *mean) / *count;
+    }
+    found
 }
 
 /// What the origin sent for a page view that a worker controlled from its beginning.
@@ -99,21 +160,13 @@ pub(crate) struct Sent {
 /// The share of the holdout's origin bytes that the mesh did not fetch from the origin: for each position in a visitor's
 /// history the means of both arms are compared, and positions count as often as the mesh has views there.
 pub(crate) fn offload(sent: &Arms<Vec<Sent>>) -> f64 {
-    let by_position = |sent: &[Sent]| {
-        let mut means: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-        for view in sent {
-            let (count, bytes) = means.entry(view.position.min(POSITIONS)).or_default();
-            *count += 1.0;
-            *bytes += view.bytes as f64;
-        }
-        means
-    };
-    let (holdout, mesh) = (by_position(&sent.holdout), by_position(&sent.mesh));
+    let means = |sent: &[Sent]| means_by_position(sent.iter().map(|view| (view.position, view.bytes as f64)));
+    let (holdout, mesh) = (means(&sent.holdout), means(&sent.mesh));
     let (mut expected, mut fetched) = (0.0, 0.0);
     for (position, (count, bytes)) in mesh {
-        if let Some((of, theirs)) = holdout.get(&position) {
-            expected += count * theirs / of;
-            fetched += bytes;
+        if let Some((_, theirs)) = holdout.get(&position) {
+            expected += count * theirs;
+            fetched += count * bytes;
         }
     }
     if expected > 0.0 { 1.0 - fetched / expected } else { 0.0 }
@@ -130,17 +183,46 @@ mod tests {
         assert_eq!(Loads::of([]), Loads::default());
     }
 
+    fn history(times: &[f64]) -> History {
+        times.iter().enumerate().map(|(position, ms)| Load { position, ms: *ms }).collect()
+    }
+
     #[test]
     fn an_interval_has_the_change_in_it_and_shrinks_with_more_visitors() {
-        let visitors = |count: usize, times: [f64; 2]| vec![times.to_vec(); count];
+        let visitors = |count: usize, times: [f64; 2]| vec![history(&times); count];
         let arms = |count| Arms {
             holdout: [visitors(count, [100.0, 140.0]), visitors(count, [60.0, 100.0])].concat(),
             mesh: [visitors(count, [50.0, 70.0]), visitors(count, [30.0, 50.0])].concat(),
         };
-        let [few, many] = [5, 100].map(|count| interval(&arms(count)));
-        assert!(few[0] < -0.5 && few[1] > -0.5, "{few:?}");
-        assert!(many[1] - many[0] < few[1] - few[0]);
-        assert_eq!(many, interval(&arms(100)));
+        for estimate in [of_all, by_position] {
+            let [few, many] = [5, 100].map(|count| Change::of(&arms(count), estimate));
+            assert_eq!((few.change_mean, many.change_mean), (-0.5, -0.5));
+            let [few_low, few_high] = few.ci95;
+            assert!(few_low < -0.5 && few_high > -0.5, "{few:?}");
+            assert!(many.ci95[1] - many.ci95[0] < few_high - few_low);
+            assert_eq!(many, Change::of(&arms(100), estimate));
+            assert_eq!(Change::of(&Arms::default(), estimate), Change { change_mean: 0.0, ci95: [0.0; 2] });
+        }
+    }
+
+    #[test]
+    fn chance_that_gives_an_arm_more_first_pages_changes_nothing_by_position() {
+        // The mesh halves second pages. More of its visitors leave after the first.
+        let arms = Arms {
+            holdout: vec![history(&[100.0, 60.0]), history(&[100.0, 60.0]), history(&[100.0])],
+            mesh: vec![
+                history(&[100.0, 30.0]),
+                history(&[100.0]),
+                history(&[100.0]),
+                history(&[100.0, 30.0, 9.0]),
+            ],
+        };
+        let all = Arms { holdout: arms.holdout.iter().collect(), mesh: arms.mesh.iter().collect() };
+        assert!(
+            (by_position(&all) - ((7.0 * 100.0 + 4.0 * 30.0) / (7.0 * 100.0 + 4.0 * 60.0) - 1.0)).abs()
+                < 1e-9
+        );
+        assert!((of_all(&all) - ((469.0 / 7.0) / 84.0 - 1.0)).abs() < 1e-9);
     }
 
     #[test]

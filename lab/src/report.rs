@@ -71,7 +71,8 @@ fn page(site: &str, summary: &Summary, visited: &Visited) -> Markup {
 }
 
 fn tiles(summary: &Summary) -> Markup {
-    let [low, high] = summary.ci95;
+    let (adjusted, unadjusted) = (summary.change, summary.unadjusted);
+    let between = |[low, high]: [f64; 2]| html! { (change(low)) " to " (change(high)) };
     let first = &summary.first_visit;
     let means = |arms: &Arms<Loads>| {
         html! { (time(arms.holdout.mean_ms)) " in the holdout, " (time(arms.mesh.mean_ms)) " with the mesh" }
@@ -79,8 +80,11 @@ fn tiles(summary: &Summary) -> Markup {
     let both = Arms { holdout: summary.holdout, mesh: summary.mesh };
     html! {
         div class="tiles" {
-            (tile("Mean page load", &coloured_change(summary.change_mean),
-                &html! { (means(&both)) "; 95 % between " (change(low)) " and " (change(high)) }))
+            (tile("Mean page load", &coloured_change(adjusted.change_mean),
+                &html! {
+                    (between(adjusted.ci95)) " in 95 of 100, at the same positions in visitors' histories; "
+                    (means(&both)) ", which is " (change(unadjusted.change_mean)) " (" (between(unadjusted.ci95)) ")"
+                }))
             (tile("First visits, mean", &coloured_change(crate::figures::change(first)), &means(first)))
             (tile("Offload under control", &html! { (percent(summary.offload)) },
                 &html! { "of the holdout's bytes did not come from the origin; the node fetched " (bytes(summary.node_bytes as f64)) }))

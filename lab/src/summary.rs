@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use edgeweave_protocol::report::Sources;
 use serde::Serialize;
 
-use crate::figures::{self, Arms, Loads, Sent};
+use crate::figures::{self, Arms, Change, Load, Loads, Sent};
 use crate::simulation::Simulated;
 use crate::told::{CostTold, Truths};
 use crate::visits::{View, Visited};
@@ -18,8 +18,11 @@ const HOLDOUT: &str = "holdout";
 pub(crate) struct Summary {
     pub(crate) holdout: Loads,
     pub(crate) mesh: Loads,
-    pub(crate) change_mean: f64,
-    pub(crate) ci95: [f64; 2],
+    /// With both arms at the same positions.
+    #[serde(flatten)]
+    pub(crate) change: Change,
+    /// With both arms as chance has made them.
+    pub(crate) unadjusted: Change,
     pub(crate) first_visit: Arms<Loads>,
     /// Of visitors, not of page views.
     pub(crate) visitors: Arms<usize>,
@@ -113,9 +116,12 @@ impl Summary {
             )
         };
         let by_visitor = |arm| {
-            let mut times: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-            in_arm(arm).for_each(|view| times.entry(view.person).or_default().push(view.told.load_ms));
-            times.into_values().collect::<Vec<_>>()
+            let mut histories: BTreeMap<usize, Vec<Load>> = BTreeMap::new();
+            for view in in_arm(arm) {
+                let load = Load { position: view.position, ms: view.told.load_ms };
+                histories.entry(view.person).or_default().push(load);
+            }
+            histories.into_values().collect::<Vec<_>>()
         };
         let people = |arm| in_arm(arm).map(|view| view.person).collect::<BTreeSet<_>>();
         let in_both = people(Arm::Holdout).intersection(&people(Arm::Mesh)).count();
@@ -124,7 +130,7 @@ impl Summary {
             controlled.map(|view| Sent { position: view.position, bytes: view.from_origin }).collect()
         };
         let both = Arms { holdout: loads(Arm::Holdout, false), mesh: loads(Arm::Mesh, false) };
-        let times = Arms { holdout: by_visitor(Arm::Holdout), mesh: by_visitor(Arm::Mesh) };
+        let visitors = Arms { holdout: by_visitor(Arm::Holdout), mesh: by_visitor(Arm::Mesh) };
 
         let controlled = in_arm(Arm::Mesh).filter(|view| view.told.controlled);
         let mut bytes = controlled.fold(Sources::default(), |sum, view| sum + view.told.bytes);
@@ -147,10 +153,10 @@ impl Summary {
         Self {
             holdout: both.holdout,
             mesh: both.mesh,
-            change_mean: figures::change(&both),
-            ci95: figures::interval(&times),
+            change: Change::of(&visitors, figures::by_position),
+            unadjusted: Change::of(&visitors, figures::of_all),
             first_visit: Arms { holdout: loads(Arm::Holdout, true), mesh: loads(Arm::Mesh, true) },
-            visitors: Arms { holdout: times.holdout.len(), mesh: times.mesh.len() },
+            visitors: Arms { holdout: visitors.holdout.len(), mesh: visitors.mesh.len() },
             switched: in_both,
             offload: figures::offload(&Arms { holdout: sent(Arm::Holdout), mesh: sent(Arm::Mesh) }),
             bytes,
@@ -240,7 +246,7 @@ pub(crate) mod tests {
         let summary = Summary::of(&visited(), &truths, None);
         assert_eq!((summary.holdout.n, summary.mesh.n), (4, 4));
         assert_eq!((summary.holdout.mean_ms, summary.mesh.mean_ms), (375.0, 187.5));
-        assert_eq!(summary.change_mean, -0.5);
+        assert_eq!((summary.change.change_mean, summary.unadjusted.change_mean), (-0.5, -0.5));
         assert_eq!(summary.first_visit.mesh.mean_ms, 250.0);
         assert_eq!(summary.bytes, Sources { cache: 20, peers: 40, supernode: 60, origin: 2200 });
         assert_eq!((summary.bodies_compared, summary.mismatched), (4, 0));
