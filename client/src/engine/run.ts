@@ -16,26 +16,30 @@ import { adopt } from "./adopt";
 import { splitFrame } from "./frame";
 import { payloads } from "./payloads";
 import { storage } from "./storage";
-import { engineCode, runEngine } from "./wasm";
+import { runEngine } from "./wasm";
 import { workerLink } from "./worker-link";
 
 type Part<K extends string> = Extract<Output, Record<K, unknown>> extends Record<K, infer V> ? V : never;
 type Say = (message: ToPage, transfer?: Transferable[]) => void;
 
-/** Runs the engine for the page at the other end, until that says its last. What keeps it from starting is thrown. */
+/** Runs the engine for the page at the other end, until that says its last. */
 export async function run(page: Way<Ready | ToPage, ToThread> & { close(): void }, setting: Setting): Promise<void> {
   const say = (message: Ready | ToPage, transfer: Transferable[] = []) => page.postMessage(message, transfer);
-  const hear = await begin(setting, say);
-  page.onmessage = ({ data, ports }) => {
-    hear(data, ports);
-    if (data === "suspend") page.close();
-  };
-  say("ready");
+  try {
+    const hear = await begin(setting, say);
+    page.onmessage = ({ data, ports }) => {
+      hear(data, ports);
+      if (data === "suspend") page.close();
+    };
+    say("ready");
+  } catch (error) {
+    say({ failed: String(error) });
+  }
 }
 
 /** Starts the engine; returns what takes in the page's messages. */
-async function begin({ site, release, base, origin }: Setting, say: Say) {
-  const [code, store] = await Promise.all([engineCode(), storage()]);
+async function begin({ code, site, release, base, origin }: Setting, say: Say) {
+  const store = await storage();
   const bytes = payloads();
   let stats: Stats | undefined;
   let shelf: Shelf | undefined;

@@ -52,7 +52,7 @@ impl Visit {
 
     /// Whether the page has asked for anything that the mesh can give.
     pub(crate) fn can_be_helped(&self) -> bool {
-        self.used.len() > 0
+        self.used.iter().next().is_some()
     }
 
     /// Since when the page has asked for nothing; none while it waits for an answer.
@@ -85,9 +85,9 @@ impl Engine {
 
     /// The page asks for a content.
     pub(crate) fn page_asked(&mut self, now: Timestamp, hash: Digest) {
-        let could_be_helped = self.visit.can_be_helped();
+        let is_first = !self.visit.can_be_helped();
         self.visit.used.insert(hash);
-        if !could_be_helped {
+        if is_first {
             self.look_ahead(now);
         }
     }
