@@ -48,7 +48,7 @@ impl Engine {
         let loaded = self.sightings.urls().filter_map(|url| self.catalogue.by_url(url));
         let hashes: Vec<Digest> = loaded.map(|entry| entry.asset.hash).collect();
         for hash in hashes {
-            self.page_asked(now, hash);
+            self.visit.used(hash);
             self.adopt(now, hash);
         }
     }

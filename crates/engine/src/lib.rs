@@ -377,11 +377,9 @@ impl Engine {
         self.look_ahead(now);
     }
 
-    /// Looks for neighbours before they are needed, while there are few, and nobody can say what will be needed. A page that
-    /// asks for nothing that they could give is no reason to connect to them.
+    /// Looks for neighbours before they are needed, while there are few, and nobody can say what will be needed.
     fn look_ahead(&mut self, now: Timestamp) {
-        if !self.visit.can_be_helped()
-            || self.circumstances.alone.is_some()
+        if self.circumstances.alone.is_some()
             || self.session.crowd >= CROWD && self.may_replicate()
             || self.neighbours.all.len() >= NEIGHBOURS_AHEAD
         {

@@ -222,7 +222,7 @@ impl Engine {
     /// The page uses a content, of which so many bytes were there already.
     pub(crate) fn page_used(&mut self, now: Timestamp, hash: Digest, bytes: u64) {
         self.visit.stir(now);
-        self.page_asked(now, hash);
+        self.visit.used(hash);
         self.replication.look_again();
         if bytes > 0 && self.store.unused.remove(&hash).is_some() {
             self.traffic.replicated_used += bytes;

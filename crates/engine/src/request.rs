@@ -127,7 +127,7 @@ impl Engine {
             return;
         }
         let (asset, hash, size) = (entry.asset.id, entry.asset.hash, entry.asset.size);
-        self.page_asked(now, hash);
+        self.visit.used(hash);
         let Some(Range { start: first, end }) = bytes_of(range, size) else {
             return self.fall_back(now, id, Reason::BadRange);
         };

@@ -50,9 +50,9 @@ impl Visit {
         self.stirred = now;
     }
 
-    /// Whether the page has asked for anything that the mesh can give.
-    pub(crate) fn can_be_helped(&self) -> bool {
-        self.used.iter().next().is_some()
+    /// The page asks for a content.
+    pub(crate) fn used(&mut self, hash: Digest) {
+        self.used.insert(hash);
     }
 
     /// Since when the page has asked for nothing; none while it waits for an answer.
@@ -81,15 +81,6 @@ impl Engine {
         self.sightings.turn();
         self.begin_replication(now);
         self.persist_due.get_or_insert(now + crate::memory::PERSIST_AFTER);
-    }
-
-    /// The page asks for a content.
-    pub(crate) fn page_asked(&mut self, now: Timestamp, hash: Digest) {
-        let is_first = !self.visit.can_be_helped();
-        self.visit.used.insert(hash);
-        if is_first {
-            self.look_ahead(now);
-        }
     }
 
     /// Notes whether the page waits for something.
