@@ -438,14 +438,17 @@ function crawlOf() {
     assets: performance
       .getEntriesByType("resource")
       .filter(({ name, initiatorType }) => name.startsWith(location.origin) && initiatorType !== "iframe")
-      .map((entry) => ({
-        url: entry.name.split("#")[0],
-        kind: entry.initiatorType,
-        // Of an error without a body, its headers.
-        bytes: entry.decodedBodySize || (entry.responseStatus >= 400 ? entry.transferSize : 0),
-        failed: entry.responseStatus >= 400,
-        render_blocking: entry.renderBlockingStatus === "blocking",
-      })),
+      .map((entry) => {
+        const failed = entry.responseStatus >= 400;
+        return {
+          url: entry.name.split("#")[0],
+          kind: entry.initiatorType,
+          // Of an error without a body, its headers.
+          bytes: entry.decodedBodySize || (failed ? entry.transferSize : 0),
+          failed,
+          render_blocking: entry.renderBlockingStatus === "blocking",
+        };
+      }),
   };
 }
 

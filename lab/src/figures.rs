@@ -126,20 +126,28 @@ pub(crate) fn by_position(visitors: &Arms<Vec<&History>>) -> f64 {
         let loads = visitors.iter().flat_map(|views| views.iter());
         means_by_position(loads.map(|load| (load.position, load.ms)))
     };
-    let (holdout, mesh) = (times(&visitors.holdout), times(&visitors.mesh));
-    let (mut without, mut with) = (0.0, 0.0);
-    for (position, (count, mean)) in mesh {
-        if let Some((others, theirs)) = holdout.get(&position) {
-            with += (count + others) * mean;
-            without += (count + others) * theirs;
-        }
-    }
-    ratio_less_one(with, without)
+    let both = Arms { holdout: times(&visitors.holdout), mesh: times(&visitors.mesh) };
+    compared(&both, |holdout, mesh| holdout + mesh)
 }
 
 /// The count and the mean of the values at each position.
-fn means_by_position(values: impl IntoIterator<Item = (usize, f64)>) -> BTreeMap<usize, (f64, f64)> {
-    let mut found: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+type Means = BTreeMap<usize, (f64, f64)>;
+
+/// The mesh's means over the holdout's, less one, at the positions that both have. `weight` says how much a position counts,
+/// of the counts in the holdout and with the mesh.
+fn compared(arms: &Arms<Means>, weight: fn(f64, f64) -> f64) -> f64 {
+    let (mut holdout, mut mesh) = (0.0, 0.0);
+    for (position, (count, mean)) in &arms.mesh {
+        if let Some((others, theirs)) = arms.holdout.get(position) {
+            mesh += weight(*others, *count) * mean;
+            holdout += weight(*others, *count) * theirs;
+        }
+    }
+    ratio_less_one(mesh, holdout)
+}
+
+fn means_by_position(values: impl IntoIterator<Item = (usize, f64)>) -> Means {
+    let mut found = Means::new();
     for (position, value) in values {
         let (count, mean) = found.entry(position.min(POSITIONS)).or_default();
         *count += 1.0;
@@ -161,15 +169,9 @@ pub(crate) struct Sent {
 /// history the means of both arms are compared, and positions count as often as the mesh has views there.
 pub(crate) fn offload(sent: &Arms<Vec<Sent>>) -> f64 {
     let means = |sent: &[Sent]| means_by_position(sent.iter().map(|view| (view.position, view.bytes as f64)));
-    let (holdout, mesh) = (means(&sent.holdout), means(&sent.mesh));
-    let (mut expected, mut fetched) = (0.0, 0.0);
-    for (position, (count, bytes)) in mesh {
-        if let Some((_, theirs)) = holdout.get(&position) {
-            expected += count * theirs;
-            fetched += count * bytes;
-        }
-    }
-    if expected > 0.0 { 1.0 - fetched / expected } else { 0.0 }
+    let both = Arms { holdout: means(&sent.holdout), mesh: means(&sent.mesh) };
+    // Not negated: what is nothing would print as -0.0.
+    0.0 - compared(&both, |_, mesh| mesh)
 }
 
 #[cfg(test)]

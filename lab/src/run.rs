@@ -38,8 +38,8 @@ const CRAWL: Duration = Duration::from_secs(300);
 const COST: Duration = Duration::from_secs(300);
 /// The connection there, each way.
 const COST_BITS_PER_SECOND: u64 = 32_000_000;
-/// Loads for the client's cost, at most: some clients are drawn into the holdout, and are no measure of it.
-const COST_LOADS: usize = 40;
+/// Profiles for measuring it, more than are used: some clients are drawn into the holdout, and are no measure.
+const COST_PROFILES: usize = 40;
 /// How long nothing may be said before it is looked whether the run is to end.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -289,7 +289,7 @@ impl Lab {
     /// Measures what the client costs on a page that it cannot help; nothing when the run is to end.
     fn cost(&mut self, stop: &AtomicBool) -> Result<Option<CostTold>> {
         let Some(place) = self.places.first() else { return Ok(None) };
-        let profiles = (0..COST_LOADS).map(|load| self.folder.path().join(format!("cost-{load}")));
+        let profiles = (0..COST_PROFILES).map(|load| self.folder.path().join(format!("cost-{load}")));
         self.router.move_in(
             0,
             Home {
