@@ -36,6 +36,8 @@ const BODIES_OF_A_PAGE = 3;
 const COST_AFTER_MS = 4_000;
 /** Loads with and without the client whose medians are compared. */
 const COST_LOADS = 5;
+/** By default browsers remember 250 resources of a page, and large galleries have more. */
+const REMEMBER_ALL = "performance.setResourceTimingBufferSize(10_000);";
 const VIEWPORT = { width: 1280, height: 900 };
 
 const FLAGS = [
@@ -151,8 +153,8 @@ async function visit(order) {
 async function watched(page) {
   await page.send("Emulation.setDeviceMetricsOverride", { ...VIEWPORT, deviceScaleFactor: 1, mobile: false });
   // A worker that takes over in the middle of a page has not controlled it.
-  const source = "globalThis.controlledFromTheStart = navigator.serviceWorker?.controller != null;";
-  await page.send("Page.addScriptToEvaluateOnNewDocument", { source });
+  const controlled = "globalThis.controlledFromTheStart = navigator.serviceWorker?.controller != null;";
+  await page.send("Page.addScriptToEvaluateOnNewDocument", { source: controlled + REMEMBER_ALL });
   await Promise.all(["Runtime", "Log", "Network"].map((domain) => page.send(`${domain}.enable`)));
   return page;
 }
@@ -321,6 +323,7 @@ async function bodiesOf(page, responses) {
 /** Looks at pages as the origin has them, without the snippet. */
 async function crawl({ pages: most, from, at_once, ...browser }) {
   const context = await open(browser, { extraHTTPHeaders: { [options.plain]: "1" } });
+  await context.addInitScript(REMEMBER_ALL);
   const pages = [];
   const assets = new Map();
   await walk(context, from, most, async (url, page, responses) => {

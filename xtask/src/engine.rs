@@ -30,13 +30,16 @@ const WASM_FEATURES: [&str; 7] = [
 const RUSTFLAGS: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none";
 
 /// How `wasm-opt` makes it small. Functions that are called once stay functions: brotli finds more that is alike in
-/// small ones, a fifteenth of the engine. What values can be is looked for in the whole engine first. Nothing is found
-/// below 1 KiB by adding to a pointer: that is the far end of the stack, which the linker puts first.
-const SHRINK: [&str; 5] = [
+/// small ones, a fifteenth of the engine. Those that are hardly more than their call go into their callers, which is
+/// another hundredth. What values can be is looked for in the whole engine first. Nothing is found below 1 KiB by adding
+/// to a pointer: that is the far end of the stack, which the linker puts first.
+const SHRINK: [&str; 7] = [
+    "--rse",
     "--gufa-optimizing",
     "-Oz",
     "--converge",
     "--one-caller-inline-max-function-size=0",
+    "--always-inline-max-function-size=8",
     "--low-memory-unused",
 ];
 

@@ -15,6 +15,8 @@ const FORBIDDEN = "content_security_policy";
 const WORKED_MS = 60_000;
 /** A page that is never idle is not waited for longer than this after its load, in milliseconds. */
 const IDLE_MOST_MS = 2_000;
+/** So many resources more than the browser would are remembered of a page: as many as the engine knows of. */
+const MORE_RESOURCES = 1_000;
 
 const known = (globalThis as unknown as { __edgeweave?: Known }).__edgeweave as Known;
 const script = document.currentScript as HTMLScriptElement | null;
@@ -97,6 +99,11 @@ async function changed(): Promise<void> {
 /** Tells the worker that this page has the snippet: a site that drops it gets rid of the worker as well. */
 function alive(): void {
   container?.controller?.postMessage({ edgeweave: "alive" });
+}
+
+/** The page part tells what was loaded before it came, and by default browsers remember 250 resources. */
+function rememberMore(): void {
+  performance.setResourceTimingBufferSize(performance.getEntriesByType("resource").length + MORE_RESOURCES);
 }
 
 async function begin(): Promise<void> {
@@ -223,5 +230,6 @@ if (!window.edgeweave && known) {
     const isOurs = isThread || parts.some((part) => blockedURI.startsWith(part));
     if (disposition === "enforce" && isOurs) forbidden(blockedURI);
   });
+  performance.addEventListener("resourcetimingbufferfull", rememberMore, { once: true });
   start();
 }

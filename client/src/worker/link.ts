@@ -7,8 +7,8 @@ declare const self: ServiceWorkerGlobalScope;
 const CONFIRMED_MS = 5_000;
 /** A worker that has just started hears from the tab that leads within so long, in milliseconds. */
 const INTRODUCED_MS = 50;
-/** Messages kept for the next leader. */
-const KEPT_MOST = 200;
+/** Messages kept for the next leader: a few for each request of a page with hundreds. */
+const KEPT_MOST = 2_000;
 
 /** The way to the tab that leads. */
 export interface Link {
