@@ -16,30 +16,31 @@ import { adopt } from "./adopt";
 import { splitFrame } from "./frame";
 import { payloads } from "./payloads";
 import { storage } from "./storage";
-import { runEngine } from "./wasm";
+import { engineCode, runEngine } from "./wasm";
 import { workerLink } from "./worker-link";
 
 type Part<K extends string> = Extract<Output, Record<K, unknown>> extends Record<K, infer V> ? V : never;
 type Say = (message: ToPage, transfer?: Transferable[]) => void;
 
-/** Runs the engine for the page at the other end, until that says its last. */
+/** Runs the engine for the page at the other end, until that says its last. What keeps it from starting is thrown. */
 export async function run(page: Way<Ready | ToPage, ToThread> & { close(): void }, setting: Setting): Promise<void> {
   const say = (message: Ready | ToPage, transfer: Transferable[] = []) => page.postMessage(message, transfer);
-  try {
-    const hear = await begin(setting, say);
-    page.onmessage = ({ data, ports }) => {
-      hear(data, ports);
-      if (data === "suspend") page.close();
-    };
-    say("ready");
-  } catch (error) {
-    say({ failed: String(error) });
-  }
+  // What a policy forbids fails like anything else: only this event, which comes after that, says why.
+  addEventListener("securitypolicyviolation", (event) => {
+    const { blockedURI, disposition } = event as SecurityPolicyViolationEvent;
+    if (disposition === "enforce") say({ failed: `content security policy: ${blockedURI}` });
+  });
+  const hear = await begin(setting, say);
+  page.onmessage = ({ data, ports }) => {
+    hear(data, ports);
+    if (data === "suspend") page.close();
+  };
+  say("ready");
 }
 
 /** Starts the engine; returns what takes in the page's messages. */
-async function begin({ code, site, release, base, origin }: Setting, say: Say) {
-  const store = await storage();
+async function begin({ site, release, base, origin }: Setting, say: Say) {
+  const [code, store] = await Promise.all([engineCode(), storage()]);
   const bytes = payloads();
   let stats: Stats | undefined;
   let shelf: Shelf | undefined;

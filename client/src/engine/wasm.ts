@@ -27,6 +27,11 @@ export interface RunningEngine {
 /** The longest delay that timers take without overflowing, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** The engine's code. Where a policy forbids WebAssembly, the error says so. */
+export function engineCode(): Promise<WebAssembly.Module> {
+  return WebAssembly.compileStreaming(fetch(new URL("engine.wasm", import.meta.url)));
+}
+
 /**
  * Runs the engine: every input is followed by all outputs that it leads to, in order. Its clock counts from
  * `origin`, in milliseconds since 1970.

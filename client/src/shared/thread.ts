@@ -9,8 +9,6 @@ export interface Setting {
   site: string;
   release: string;
   base: string;
-  /** The engine's. */
-  code: WebAssembly.Module;
   /** When the page began, in milliseconds since 1970: the engine's clock counts from there. */
   origin: number;
 }
