@@ -6,7 +6,7 @@ import type { Stats } from "../generated/Stats";
 import { channel } from "./channel";
 import { showIndicator } from "./indicator";
 import { type Leader, lead } from "./leader";
-import { prefetch } from "./prefetch";
+import { prefetching } from "./prefetch";
 import { observeResources } from "./resources";
 
 // The engine's thread takes its part from the same file, which is there already.
@@ -44,6 +44,7 @@ export async function start(config: Config): Promise<Running> {
   let standing = new AbortController();
   let broken = false;
   const indicator = config.indicator ? showIndicator() : undefined;
+  const prefetch = prefetching(config.nonce);
   const tabs = channel({ leader: () => leader, stats: show });
 
   // A page with open connections cannot be kept for "back" (https://web.dev/articles/bfcache), and one that is frozen
@@ -117,7 +118,7 @@ export async function start(config: Config): Promise<Running> {
 
   function show(stats: Stats): void {
     if (leader) indicator?.(stats.uploaded);
-    prefetch(stats.prefetch, config.nonce);
+    prefetch(stats.prefetch);
     config.api.dispatchEvent(new CustomEvent("stats", { detail: stats }));
   }
 }
