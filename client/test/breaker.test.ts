@@ -7,11 +7,14 @@ let site: Scene;
 
 afterEach(() => site.close());
 
-/** The engine does not start until the page says that it is mended. */
+/** The engine's thread does not start until the page says that it is mended. */
 const BROKEN = `try {
   if (!localStorage.mended) {
-    const fail = () => Promise.reject(new RangeError("out of memory"));
-    WebAssembly.compileStreaming = fail;
+    globalThis.Worker = class {
+      constructor() {
+        throw new RangeError("out of memory");
+      }
+    };
   }
 } catch {}`;
 

@@ -230,6 +230,7 @@ if (!window.edgeweave && known) {
     const isOurs = isThread || parts.some((part) => blockedURI.startsWith(part));
     if (disposition === "enforce" && isOurs) forbidden(blockedURI);
   });
-  performance.addEventListener("resourcetimingbufferfull", rememberMore, { once: true });
+  // Pages that have a clock of their own may have no more than that of it.
+  performance.addEventListener?.("resourcetimingbufferfull", rememberMore, { once: true });
   start();
 }
