@@ -36,7 +36,10 @@ const BODIES_OF_A_PAGE = 3;
 const COST_AFTER_MS = 4_000;
 /** Loads with and without the client whose medians are compared. */
 const COST_LOADS = 5;
-/** By default browsers remember 250 resources of a page, and large galleries have more. */
+/**
+ * By default browsers remember 250 resources of a page, and large galleries have more. So the client's own way around that
+ * is not tried here (client/test/large-gallery.test.ts does).
+ */
 const REMEMBER_ALL = "performance.setResourceTimingBufferSize(10_000);";
 const VIEWPORT = { width: 1280, height: 900 };
 

@@ -7,12 +7,13 @@ let site: Scene;
 
 afterEach(() => site.close());
 
-/** The engine's thread does not start until the page says that it is mended. */
+/** The engine does not start on its thread until the page says that it is mended. */
 const BROKEN = `try {
   if (!localStorage.mended) {
-    globalThis.Worker = class {
-      constructor() {
-        throw new RangeError("out of memory");
+    const fail = 'WebAssembly.compileStreaming = () => Promise.reject(new RangeError("out of memory"));';
+    globalThis.Worker = class extends Worker {
+      constructor(url) {
+        super(URL.createObjectURL(new Blob([fail, 'importScripts("' + url + '")'])));
       }
     };
   }

@@ -31,8 +31,9 @@ const RUSTFLAGS: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 
 /// How `wasm-opt` makes it small. Functions that are called once stay functions: brotli finds more that is alike in
 /// small ones, a fifteenth of the engine. Those that are hardly more than their call go into their callers, which is
-/// another hundredth. What values can be is looked for in the whole engine first. Nothing is found below 1 KiB by adding
-/// to a pointer: that is the far end of the stack, which the linker puts first.
+/// another hundredth. Before that, locals are no more set to what they have already, and what values can be is looked
+/// for in the whole engine. Nothing is found below 1 KiB by adding to a pointer: that is the far end of the stack, which
+/// the linker puts first.
 const SHRINK: [&str; 7] = [
     "--rse",
     "--gufa-optimizing",

@@ -25,11 +25,6 @@ type Say = (message: ToPage, transfer?: Transferable[]) => void;
 /** Runs the engine for the page at the other end, until that says its last. What keeps it from starting is thrown. */
 export async function run(page: Way<Ready | ToPage, ToThread> & { close(): void }, setting: Setting): Promise<void> {
   const say = (message: Ready | ToPage, transfer: Transferable[] = []) => page.postMessage(message, transfer);
-  // What a policy forbids fails like anything else: only this event, which comes after that, says why.
-  addEventListener("securitypolicyviolation", (event) => {
-    const { blockedURI, disposition } = event as SecurityPolicyViolationEvent;
-    if (disposition === "enforce") say({ failed: `content security policy: ${blockedURI}` });
-  });
   const hear = await begin(setting, say);
   page.onmessage = ({ data, ports }) => {
     hear(data, ports);

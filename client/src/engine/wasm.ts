@@ -27,7 +27,7 @@ export interface RunningEngine {
 /** The longest delay that timers take without overflowing, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** The engine's code. Where a policy forbids WebAssembly, the error says so. */
+/** The engine's code, from beside this file. */
 export function engineCode(): Promise<WebAssembly.Module> {
   return WebAssembly.compileStreaming(fetch(new URL("engine.wasm", import.meta.url)));
 }

@@ -107,6 +107,7 @@ export async function start(config: Config): Promise<Running> {
 
   function failed(error: unknown): void {
     broken = true;
+    prefetch("off");
     standDown();
     config.failed(error);
   }

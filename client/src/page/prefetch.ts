@@ -9,16 +9,14 @@ import type { Prefetch } from "../generated/Prefetch";
 export function prefetching(nonce: string | undefined): (eagerness: Prefetch) => void {
   let rules: HTMLScriptElement | undefined;
   let eagerness: Prefetch = "off";
-  let isPointed = false;
-  // Who follows a link points at something first. Until then there are no rules: the browser draws the page anew for them.
-  addEventListener(
-    "pointerover",
-    () => {
-      isPointed = true;
-      say();
-    },
-    { once: true },
-  );
+  // The browser draws the page anew for rules. Who has a mouse points at something before following a link, unless it
+  // rests there since the page before; of a finger nobody hears before it is too late.
+  let isPointed = matchMedia("(pointer: coarse)").matches || document.querySelector("a:hover") !== null;
+  const point = () => {
+    isPointed = true;
+    say();
+  };
+  addEventListener("pointerover", point, { once: true, capture: true });
   return (wanted) => {
     eagerness = wanted;
     if (isPointed) say();

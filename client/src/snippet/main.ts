@@ -15,7 +15,7 @@ const FORBIDDEN = "content_security_policy";
 const WORKED_MS = 60_000;
 /** A page that is never idle is not waited for longer than this after its load, in milliseconds. */
 const IDLE_MOST_MS = 2_000;
-/** So many resources more than the browser would are remembered of a page: as many as the engine knows of. */
+/** Resources that the browser is to remember beyond its own limit: as many as the engine knows of (`MOST_URLS`). */
 const MORE_RESOURCES = 1_000;
 
 const known = (globalThis as unknown as { __edgeweave?: Known }).__edgeweave as Known;
@@ -72,7 +72,7 @@ async function load(): Promise<Running | undefined> {
 function failed(error: unknown): void {
   if (offHere) return;
   failure = String(error).slice(0, 200);
-  // WebAssembly that a policy forbids says so in its error.
+  // What a policy forbids the engine's thread says so (`begin` in page/thread.ts), and so does WebAssembly's own error.
   offHere = /content security/i.test(failure) ? FORBIDDEN : "client_error";
   strike(Date.now(), offHere);
   const notes = [{ at_ms: Math.round(performance.now()), event: "error", reason: offHere, about: failure }];
@@ -230,7 +230,7 @@ if (!window.edgeweave && known) {
     const isOurs = isThread || parts.some((part) => blockedURI.startsWith(part));
     if (disposition === "enforce" && isOurs) forbidden(blockedURI);
   });
-  // Pages that have a clock of their own may have no more than that of it.
+  // A page may have put a clock of its own here, which is nothing but that.
   performance.addEventListener?.("resourcetimingbufferfull", rememberMore, { once: true });
   start();
 }

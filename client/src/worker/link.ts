@@ -69,10 +69,10 @@ export function greet(tab: Client): void {
   if (seekers.size > 0) tab.postMessage({ edgeweave: "wanted" });
 }
 
-/** Tells the leader something, or the next one when there is none. */
+/** Tells the leader something, or the next one when there is none; what is oldest is lost when there is too much. */
 export function tell(message: FromWorker): void {
   if (current) current.send(message);
-  else if (kept.length < KEPT_MOST) kept.push(message);
+  else if (kept.push(message) > KEPT_MOST) kept.shift();
 }
 
 /** A tab leads from now on, and holds the lock for as long as it does. */
