@@ -331,13 +331,12 @@ async function crawl({ pages: most, from, at_once, ...browser }) {
   const assets = new Map();
   await walk(context, from, most, async (url, page, responses) => {
     const found = await page.evaluate(crawlOf);
-    for (const { url, kind, bytes, failed, render_blocking } of found.assets) {
+    for (const { url, kind, bytes, status, render_blocking } of found.assets) {
       if (bytes === 0 || assets.has(url)) continue;
       const headers = responses.get(url)?.headers() ?? {};
       const type = headers["content-type"] ?? "";
-      // Nobody keeps what the site does not have: each page waits for that word again.
-      const caching = failed ? "no-store" : (headers["cache-control"] ?? "");
-      assets.set(url, { url, kind, type, bytes, render_blocking, caching });
+      const caching = headers["cache-control"] ?? "";
+      assets.set(url, { url, kind, type, bytes, status, render_blocking, caching });
     }
     const loaded = found.assets.filter(({ bytes }) => bytes > 0).map(({ url }) => url);
     pages.push({ url, html_bytes: found.html_bytes, assets: loaded, links: found.links });
@@ -445,13 +444,13 @@ function crawlOf() {
       .getEntriesByType("resource")
       .filter(({ name, initiatorType }) => name.startsWith(location.origin) && initiatorType !== "iframe")
       .map((entry) => {
-        const failed = entry.responseStatus >= 400;
+        const status = entry.responseStatus;
         return {
           url: entry.name.split("#")[0],
           kind: entry.initiatorType,
           // Of an error without a body, its headers.
-          bytes: entry.decodedBodySize || (failed ? entry.transferSize : 0),
-          failed,
+          bytes: entry.decodedBodySize || (status >= 400 ? entry.transferSize : 0),
+          status,
           render_blocking: entry.renderBlockingStatus === "blocking",
         };
       }),

@@ -39,6 +39,8 @@ export interface SceneOptions {
   contents: Record<string, Content>;
   /** The site's policy, as lines of the node's configuration. */
   policy?: string;
+  /** What is admitted besides, as a line of it. */
+  admission?: string;
   /** More attributes of the script tag. */
   attributes?: string;
   /** How the node is a supernode; it is none when nothing is said. */
@@ -86,12 +88,19 @@ export function snippet(node: RunningNode, attributes = ""): string {
   return `<script async src="${node.url}/edgeweave.js" data-site="site" ${attributes}></script>`;
 }
 
-export async function scene({ contents, policy = "", attributes, supernode }: SceneOptions): Promise<Scene> {
+export async function scene({
+  contents,
+  policy = "",
+  admission = "",
+  attributes,
+  supernode,
+}: SceneOptions): Promise<Scene> {
   const origin = await startOrigin({});
   const lines = [
     "allow_private_addresses = true",
     "[admission]",
     "sightings = 1",
+    admission,
     "[policy]",
     policy,
     "[[sites]]",

@@ -6,6 +6,8 @@ use edgeweave_sim::{AssetKind, Caching, GivenAsset, GivenPage, GivenSite};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::visits::FAILURE;
+
 /// A site.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Site {
@@ -38,6 +40,8 @@ pub(crate) struct Asset {
     #[serde(rename = "type")]
     pub(crate) media_type: String,
     pub(crate) bytes: u64,
+    /// With what it was answered.
+    pub(crate) status: u16,
     /// Its `Cache-Control`.
     pub(crate) caching: String,
     /// Whether pages are not drawn before it is there.
@@ -68,7 +72,7 @@ impl Site {
             url: path(&asset.url),
             kind: kind(&asset.media_type),
             bytes: asset.bytes.try_into().unwrap_or(u32::MAX),
-            caching: caching(&asset.caching),
+            caching: caching(asset.status, &asset.caching),
             changes_every_s: None,
             render_blocking: asset.render_blocking,
         };
@@ -96,11 +100,13 @@ fn kind(media_type: &str) -> AssetKind {
     }
 }
 
-/// What a `Cache-Control` comes to for the simulator: the product itself reads the whole header.
-fn caching(header: &str) -> Caching {
+/// What a status and a `Cache-Control` come to for the simulator: the product itself reads all of an answer.
+fn caching(status: u16, header: &str) -> Caching {
     let says = |word: &str| header.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
     let seconds = header.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok());
     match seconds {
+        None if matches!(status, 404 | 410) && header.is_empty() => Caching::Missing,
+        _ if status >= FAILURE => Caching::NoStore,
         _ if says("no-store") => Caching::NoStore,
         _ if says("private") => Caching::Private,
         _ if says("immutable") => Caching::Immutable,
@@ -128,6 +134,7 @@ mod tests {
             kind: "img".into(),
             media_type: "image/png".into(),
             bytes: 9,
+            status: 200,
             caching: "public, max-age=60".into(),
             render_blocking: false,
         };
@@ -142,10 +149,12 @@ mod tests {
 
     #[test]
     fn what_caches_may_do_is_read_from_the_header() {
-        assert_eq!(caching("max-age=9, immutable"), Caching::Immutable);
-        assert_eq!(caching("no-store, max-age=9"), Caching::NoStore);
-        assert_eq!(caching("no-cache"), Caching::MaxAge { seconds: 0 });
-        assert_eq!(caching(""), Caching::Unsaid);
+        assert_eq!(caching(200, "max-age=9, immutable"), Caching::Immutable);
+        assert_eq!(caching(200, "no-store, max-age=9"), Caching::NoStore);
+        assert_eq!(caching(200, "no-cache"), Caching::MaxAge { seconds: 0 });
+        assert_eq!(caching(200, ""), Caching::Unsaid);
+        assert_eq!(caching(404, ""), Caching::Missing);
+        assert_eq!(caching(403, "max-age=9"), Caching::NoStore);
         assert_eq!(kind("text/javascript; charset=utf-8"), AssetKind::Script);
         assert_eq!(kind("font/woff2"), AssetKind::Font);
     }

@@ -68,7 +68,7 @@ pub(crate) struct Visited {
 }
 
 /// The lowest status that says that a request has failed.
-const FAILURE: u16 = 400;
+pub(crate) const FAILURE: u16 = 400;
 
 /// What visits need.
 pub(crate) struct Tour<'a> {

@@ -28,6 +28,10 @@ size: number,
  */
 fresh_ms: number, 
 /**
+ * The status of the answer: 200, or 404 or 410 of what is missing, whose content is the page that says so.
+ */
+status: number, 
+/**
  * The response headers that make the answer the origin's: `content-type`, `etag`, `cache-control`, ….
  */
 headers: Array<[string, string]>, 

@@ -24,4 +24,8 @@ total_ms: number,
 /**
  * Whether it was fetched under the worker's control, and so counts as a request that the origin answered.
  */
-controlled: boolean, };
+controlled: boolean, 
+/**
+ * The answer's status; zero where browsers do not tell it.
+ */
+status: number, };

@@ -22,6 +22,10 @@ size: number,
  */
 fresh_until_ms: number, 
 /**
+ * The status of the answer.
+ */
+status: number, 
+/**
  * The response headers.
  */
 headers: Array<[string, string]>, 

@@ -86,7 +86,11 @@ fault: Reason | null, } } | { "seen": {
 /**
  * Absolute URLs without fragments.
  */
-urls: Array<string>, } } | { "differs": { 
+urls: Array<string>, 
+/**
+ * The origin says that they are not there.
+ */
+missing: boolean, } } | { "differs": { 
 /**
  * The assets.
  */

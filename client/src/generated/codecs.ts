@@ -30,7 +30,7 @@ import type { ToNode } from "./ToNode";
 import type { ToPeer } from "./ToPeer";
 import type { Traffic } from "./Traffic";
 
-export const asset: Codec<Asset> = struct<Asset>({ id: u32, url: text, hash: digest, size: u64, fresh_ms: u64, headers: list(pair(text)), pieces: option(pieceDigests) });
+export const asset: Codec<Asset> = struct<Asset>({ id: u32, url: text, hash: digest, size: u64, fresh_ms: u64, status: u32, headers: list(pair(text)), pieces: option(pieceDigests) });
 
 export const assetSet: Codec<AssetSet> = list(u32);
 
@@ -42,7 +42,7 @@ export const circumstances: Codec<Circumstances> = struct<Circumstances>({ off: 
 
 export const event: Codec<Event> = oneOf<Event>("started off joined left met parted served fallback hedge cached stored evicted replicated error");
 
-export const fetchedResource: Codec<FetchedResource> = struct<FetchedResource>({ url: text, bytes: u64, first_byte_ms: u32, total_ms: u32, controlled: flag });
+export const fetchedResource: Codec<FetchedResource> = struct<FetchedResource>({ url: text, bytes: u64, first_byte_ms: u32, total_ms: u32, controlled: flag, status: u32 });
 
 export const heldSegment: Codec<HeldSegment> = struct<HeldSegment>({ hash: digest, segment: u32 });
 
@@ -121,13 +121,13 @@ export const toNode: Codec<ToNode> = variants<ToNode>({
   signal: struct({ to: peerId, signal: signal }),
   met: struct({ peer: peerId, outcome: meeting }),
   parted: struct({ peer: peerId, bytes: u64, busy_ms: u32, fault: option(reason) }),
-  seen: struct({ urls: list(text) }),
+  seen: struct({ urls: list(text), missing: flag }),
   differs: struct({ assets: list(u32) }),
   pieces: struct({ asset: u32 }),
   viewed: struct({ page: text, from: option(text), assets: assetSet, loaded_ms: option(u32) }),
 });
 
-export const shelfAsset: Codec<ShelfAsset> = struct<ShelfAsset>({ url: text, hash: digest, size: u64, fresh_until_ms: u64, headers: list(pair(text)), held: flag });
+export const shelfAsset: Codec<ShelfAsset> = struct<ShelfAsset>({ url: text, hash: digest, size: u64, fresh_until_ms: u64, status: u32, headers: list(pair(text)), held: flag });
 
 export const shelf: Codec<Shelf> = struct<Shelf>({ patience_ms: u32, rescue_patience_ms: u32, supernode_ms: u32, assets: list(shelfAsset) });
 

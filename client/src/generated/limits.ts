@@ -1,5 +1,5 @@
 // Written by `cargo xtask types` from crates/protocol, which says what each one means.
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const PIECE_HEADER_BYTES = 9;
 export const PIECE_BYTES = 61440;
 export const SEGMENT_PIECES = 16;

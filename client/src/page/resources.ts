@@ -13,8 +13,8 @@ export function observeResources(base: string, tell: (resources: FetchedResource
   const observer = new PerformanceObserver((list) => {
     const resources = (list.getEntries() as PerformanceResourceTiming[])
       .filter(({ name }) => /^https?:/.test(name) && !isOurs(name))
-      // A frame's document is a page of its own, and an error is no resource.
-      .filter(({ initiatorType, responseStatus }) => initiatorType !== "iframe" && (responseStatus ?? 200) < 400)
+      // A frame's document is a page of its own.
+      .filter(({ initiatorType }) => initiatorType !== "iframe")
       .map((entry) => fetchedResource(entry, entry.startTime >= controlledSince));
     if (resources.length > 0) tell(resources);
   });
@@ -31,5 +31,6 @@ function fetchedResource(entry: PerformanceResourceTiming, controlled: boolean):
     first_byte_ms: Math.max(0, Math.round(entry.responseStart - entry.startTime)),
     total_ms: Math.max(0, Math.round(entry.responseEnd - entry.startTime)),
     controlled,
+    status: entry.responseStatus ?? 0,
   };
 }

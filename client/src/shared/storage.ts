@@ -29,12 +29,12 @@ export const SEGMENT_BYTES = PIECE_BYTES * SEGMENT_PIECES;
 /** A segment as it is stored: one that is a whole asset, where that is known, is ready to be answered with. */
 export function segmentResponse(segment: BodyInit, asset?: ShelfAsset): Response {
   const isWhole = asset && asset.size <= SEGMENT_BYTES;
-  return new Response(segment, isWhole ? { headers: headersOf(asset, asset.size) } : {});
+  return isWhole ? answerOf(asset, segment, asset.size) : new Response(segment);
 }
 
-/** The headers of an answer of so many bytes. */
-export function headersOf(asset: ShelfAsset, bytes: number): Headers {
+/** An asset as the origin answers with it, or so many bytes of it. */
+export function answerOf(asset: ShelfAsset, body: BodyInit | null, bytes: number): Response {
   const headers = new Headers(asset.headers);
   headers.set("content-length", String(bytes));
-  return headers;
+  return new Response(body, { status: asset.status, headers });
 }

@@ -54,8 +54,7 @@ export function observeOrigin(): void {
       const url = entry.name.split("#")[0] ?? entry.name;
       if (!told.has(url)) continue;
       count(url, -1);
-      if ((entry.responseStatus ?? 200) >= 400) continue;
-      const { startTime, responseStart, responseEnd, transferSize, decodedBodySize } = entry;
+      const { startTime, responseStart, responseEnd, responseStatus, transferSize, decodedBodySize } = entry;
       const resource = {
         url,
         // What the browser's HTTP cache answered took nothing from the origin.
@@ -63,6 +62,7 @@ export function observeOrigin(): void {
         first_byte_ms: Math.max(0, Math.round(responseStart - startTime)),
         total_ms: Math.max(0, Math.round(responseEnd - startTime)),
         controlled: true,
+        status: responseStatus ?? 0,
       };
       tell({ fetched: resource });
     }

@@ -1,6 +1,6 @@
 import type { Shelf } from "../generated/Shelf";
 import type { ShelfAsset } from "../generated/ShelfAsset";
-import { CACHE, headersOf, SEGMENT_BYTES, SHELF_KEY, STATE_KEY, segmentKey, segmentResponse } from "../shared/storage";
+import { answerOf, CACHE, SEGMENT_BYTES, SHELF_KEY, STATE_KEY, segmentKey, segmentResponse } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { bytesOf } from "./range";
 
@@ -70,7 +70,8 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
   const asset = known?.assets.get(url);
   if (!asset?.held || asset.fresh_until_ms <= Date.now()) return undefined;
   const wanted = bytesOf(range, asset.size);
-  if (!wanted) return undefined;
+  // What is missing has no parts.
+  if (!wanted || (range && asset.status >= 400)) return undefined;
   const parts: Blob[] = [];
   const last = Math.max(0, Math.ceil(wanted.end / SEGMENT_BYTES) - 1);
   for (let segment = Math.floor(wanted.first / SEGMENT_BYTES); segment <= last; segment += 1) {
@@ -79,30 +80,29 @@ export async function fromCache({ url, range }: Concern): Promise<Response | und
     if (!stored) return undefined;
     // Most assets are one segment, stored with their headers: the browser takes that from the disk by itself. The page
     // waits for nothing that the worker has to do, and the storage has a response whole or not at all.
-    if (!range && alike(stored.headers, headersOf(asset, asset.size))) return stored;
+    if (!range && alike(stored, answerOf(asset, null, asset.size))) return stored;
     const start = segment * SEGMENT_BYTES;
     // A blob stays on disk: slicing it reads nothing.
     parts.push((await stored.blob()).slice(Math.max(0, wanted.first - start), wanted.end - start));
   }
   const body = new Blob(parts);
   if (body.size !== wanted.end - wanted.first) return undefined;
-  const headers = headersOf(asset, body.size);
-  if (!range) {
-    // It was stored before its asset was known, or with headers that have changed: the next time it will be ready.
-    if (last === 0) {
-      const stored = segmentResponse(body, asset);
-      const put = (cache: Cache) => cache.put(segmentKey(asset.hash, 0), stored);
-      void caches
-        .open(CACHE)
-        .then(put)
-        .catch(() => undefined);
-    }
-    return new Response(body, { headers });
+  const whole = answerOf(asset, body, body.size);
+  if (range) {
+    whole.headers.set("content-range", `bytes ${wanted.first}-${wanted.end - 1}/${asset.size}`);
+    return new Response(body, { status: 206, headers: whole.headers });
   }
-  headers.set("content-range", `bytes ${wanted.first}-${wanted.end - 1}/${asset.size}`);
-  return new Response(body, { status: 206, headers });
+  // It was stored before its asset was known, or with headers that have changed: the next time it will be ready.
+  if (last === 0) {
+    const put = (cache: Cache) => cache.put(segmentKey(asset.hash, 0), segmentResponse(body, asset));
+    void caches
+      .open(CACHE)
+      .then(put)
+      .catch(() => undefined);
+  }
+  return whole;
 }
 
-function alike(a: Headers, b: Headers): boolean {
-  return String([...a]) === String([...b]);
+function alike(a: Response, b: Response): boolean {
+  return a.status === b.status && String([...a.headers]) === String([...b.headers]);
 }

@@ -1,7 +1,7 @@
 import { MAX_TOGETHER, PIECE_BYTES } from "../generated/limits";
 import type { ShelfAsset } from "../generated/ShelfAsset";
 import { DIGEST_BYTES, digest } from "../shared/digest";
-import { CACHE, headersOf, SEGMENT_BYTES, segmentKey, segmentResponse } from "../shared/storage";
+import { answerOf, CACHE, SEGMENT_BYTES, segmentKey, segmentResponse } from "../shared/storage";
 import type { Concern } from "./concerns";
 import { tell } from "./link";
 import { askNode, base } from "./node";
@@ -169,7 +169,7 @@ async function bring(wanted: Wanted[]): Promise<void> {
         tell({ supernode: { url: asset.url, served } });
         keeping = keeping.then(() => keep(asset, body, began + KEPT_WITHIN_MS));
       }
-      settle(body && new Response(body, { headers: headersOf(asset, body.length) }));
+      settle(body && answerOf(asset, body, body.length));
     }
   } catch {
     if (!ending.signal.aborted) {

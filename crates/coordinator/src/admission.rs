@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use edgeweave_protocol::Reason;
 use edgeweave_protocol::limits::{MAX_HEADER_BYTES, MAX_URL_BYTES};
-use edgeweave_protocol::manifest::Headers;
+use edgeweave_protocol::manifest::{Asset, Headers, OK};
 use http::header::{HeaderName, HeaderValue};
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
@@ -20,6 +20,31 @@ const LONGEST_GUESS: Duration = Duration::from_secs(24 * 3600);
 
 /// The directives that say for how long an answer is fresh.
 const LIFETIMES: [&str; 2] = ["s-maxage", "max-age"];
+
+/// Whether there is something under a URL, as far as its origin says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It is there.
+    Here,
+    /// It is not, or not any more.
+    Missing,
+}
+
+impl Presence {
+    /// What an answer's status says; nothing, where it says neither.
+    pub(crate) fn of(status: u16) -> Option<Self> {
+        match status {
+            OK => Some(Self::Here),
+            404 | 410 => Some(Self::Missing),
+            _ => None,
+        }
+    }
+
+    /// What an admitted asset says.
+    pub(crate) fn of_asset(asset: &Asset) -> Self {
+        if asset.is_missing() { Self::Missing } else { Self::Here }
+    }
+}
 
 /// How fresh an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +69,14 @@ pub(crate) fn judge_url(url: &str, origins: &[Box<str>]) -> Result<(), Reason> {
 
 /// Judges an answer with content (or one whose content is known to be unchanged) by its headers.
 pub(crate) fn judge(
-    status: u16,
+    url: &str,
+    presence: Presence,
     headers: &Headers,
     unix_ms: u64,
     rules: &AdmissionRules,
 ) -> Result<Freshness, Reason> {
-    if status != 200 {
+    let is_missing = presence == Presence::Missing;
+    if is_missing && rules.missing_freshness_s == 0 {
         return Err(Reason::Status);
     }
     let control = Control::of(headers);
@@ -67,11 +94,21 @@ pub(crate) fn judge(
     if !list(headers, "vary").all(|name| harmless(&name)) {
         return Err(Reason::Varies);
     }
-    let kind = kind_of(headers);
-    if list(headers, "content-type").any(|kind| kind.starts_with("text/html")) || control.has("no-cache") {
+    // The page that says that something is missing is shown to nobody, so that it may be of any type.
+    let is_document = !is_missing && list(headers, "content-type").any(|kind| kind.starts_with("text/html"));
+    if is_document || control.has("no-cache") {
         return Err(Reason::NotCacheable);
     }
-    let lifetime = lifetime(headers, &control, &kind, unix_ms, rules).ok_or(Reason::NotCacheable)?;
+    let guess = |by_rule: Duration| {
+        let heuristic = Duration::from_secs(rules.heuristic_freshness_s.into());
+        match presence {
+            Presence::Here => is_static(&kind_of(headers)).then(|| by_rule.min(LONGEST_GUESS).max(heuristic)),
+            Presence::Missing => {
+                is_static_name(url).then(|| Duration::from_secs(rules.missing_freshness_s.into()))
+            }
+        }
+    };
+    let lifetime = lifetime(headers, &control, unix_ms, guess).ok_or(Reason::NotCacheable)?;
     let left = lifetime.saturating_sub(age(headers, unix_ms));
     if lifetime < SHORTEST_LIFETIME || left.is_zero() {
         return Err(Reason::NotCacheable);
@@ -79,13 +116,12 @@ pub(crate) fn judge(
     Ok(Freshness { left, grace: grace(&control, rules) })
 }
 
-/// The freshness lifetime; `None` when the origin says nothing of it and the content is not of a static kind.
+/// The freshness lifetime, which is a guess when the origin says nothing of it; it begins with what the rules say then.
 fn lifetime(
     headers: &Headers,
     control: &Control,
-    kind: &str,
     unix_ms: u64,
-    rules: &AdmissionRules,
+    guess: impl FnOnce(Duration) -> Option<Duration>,
 ) -> Option<Duration> {
     let by_rule = lifetime_by_rule(headers, control, unix_ms);
     let has = |name: &&str| control.has(name);
@@ -97,12 +133,7 @@ fn lifetime(
         || values(headers, "expires").next().is_some()
         // Without Cache-Control this means `no-cache` (RFC 9111, section 5.4).
         || (control.0.is_empty() && list(headers, "pragma").any(|word| word == "no-cache"));
-    if is_explicit {
-        Some(by_rule)
-    } else {
-        let heuristic = Duration::from_secs(rules.heuristic_freshness_s.into());
-        is_static(kind).then(|| by_rule.min(LONGEST_GUESS).max(heuristic))
-    }
+    if is_explicit { Some(by_rule) } else { guess(by_rule) }
 }
 
 /// What RFC 9111, section 4.2.1, says, a tenth of the time since the last modification where it leaves it open.
@@ -206,6 +237,20 @@ fn is_static(kind: &str) -> bool {
         "application/vnd.ms-fontobject",
     ];
     families.iter().any(|family| kind.starts_with(family)) || kinds.contains(&kind)
+}
+
+/// The ends of the names of such files. Of others nobody knows whether they are missing for everybody: behind a path without
+/// one there may be a program, which answers visitors whom it knows differently.
+const STATIC_NAMES: &[&str] = &[
+    "avif", "bmp", "css", "eot", "gif", "ico", "jpeg", "jpg", "js", "jxl", "m4a", "mjs", "mp3", "mp4", "oga",
+    "ogg", "ogv", "otf", "png", "svg", "ttf", "wasm", "wav", "webm", "webp", "woff", "woff2",
+];
+
+/// Whether a URL's path ends like the name of a file of a static kind.
+fn is_static_name(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default();
+    let end = path.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
+    end.is_some_and(|(_, end)| STATIC_NAMES.contains(&end.to_ascii_lowercase().as_str()))
 }
 
 /// Headers that belong to one connection, one visitor or one moment.

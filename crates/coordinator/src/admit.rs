@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweave_protocol::limits::{MAX_ADMITTED, MAX_ASSET_BYTES, MAX_TO_PEER_BYTES, PIECE_BYTES};
-use edgeweave_protocol::manifest::Asset;
+use edgeweave_protocol::manifest::{Asset, Headers};
 use edgeweave_protocol::{AssetId, Digest, Reason, Timestamp};
 use rand::Rng;
 
 use crate::Coordinator;
-use crate::admission::{self, Freshness};
+use crate::admission::{self, Freshness, Presence};
 use crate::fetches::Task;
 use crate::io::{Content, Fetched, Output};
 use crate::manifest::{Admission, Upkeep};
 use crate::session::Member;
-use crate::sightings::Witness;
+use crate::sightings::{NotAdmitted, Witness};
 
 /// The largest asset that can be admitted, in bytes: one message has to tell the digests of all its pieces.
 const MOST_BYTES: u64 = {
@@ -38,21 +38,40 @@ pub(crate) fn has_failed(outcome: &Result<Fetched, Reason>) -> bool {
     matches!(outcome, Err(Reason::OriginUnreachable) | Ok(Fetched { status: TOO_MANY_REQUESTS | 500.., .. }))
 }
 
+/// An answer with content that can be admitted.
+pub(crate) struct Judged {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) content: Content,
+    pub(crate) freshness: Freshness,
+}
+
 impl Coordinator {
-    /// A visitor has seen a URL.
-    pub(crate) fn sighted(&mut self, now: Timestamp, by: Witness, url: &str) {
+    /// What is not admitted of what visitors see, or miss.
+    pub(crate) fn not_admitted(&mut self, presence: Presence) -> &mut NotAdmitted {
+        match presence {
+            Presence::Here => &mut self.seen,
+            Presence::Missing => &mut self.missed,
+        }
+    }
+
+    /// A visitor has seen a URL, or has missed it. What some miss may be there for others: it takes both visitors who were told
+    /// so, and the same word for somebody whom the origin does not know.
+    pub(crate) fn sighted(&mut self, now: Timestamp, by: Witness, presence: Presence, url: &str) {
         if let Some(id) = self.manifest.by_url(url) {
             return self.used(now, id);
         }
-        if !self.setup.policy.enabled || self.refused.contains(now, url) || self.fetches.contains(url) {
+        let is_refused = self.not_admitted(presence).refused.contains(now, url);
+        if !self.setup.policy.enabled || is_refused || self.fetches.contains(url) {
             return;
         }
         if let Err(reason) = admission::judge_url(url, &self.setup.origins) {
             // Pages load much from elsewhere: what can be told from the URL alone need not be remembered.
             return *self.counts.refusals.entry(reason).or_default() += 1;
         }
-        if self.sightings.add(now, url, by, self.setup.admission.sightings) {
-            self.fetches.push(url, Task::Consider);
+        let threshold = self.setup.admission.sightings;
+        if self.not_admitted(presence).sightings.add(now, url, by, threshold) {
+            self.fetches.push(url, Task::Consider(presence));
         }
     }
 
@@ -74,7 +93,7 @@ impl Coordinator {
         while let Some((url, task)) = self.fetches.begin() {
             let validators = match task {
                 Task::Check(_, validators) => validators,
-                Task::Consider | Task::Confirm(_) => Vec::new(),
+                Task::Consider(_) | Task::Confirm(..) => Vec::new(),
             };
             self.out.push(Output::Fetch { url, validators, max_bytes });
         }
@@ -85,15 +104,14 @@ impl Coordinator {
         let task = self.fetches.end(url);
         let wait = if has_failed(&outcome) { FAILED_FOR } else { REFUSED_FOR };
         match task {
-            Some(Task::Consider) => match self.judge(now, outcome) {
-                Ok((_, content, _)) => self.fetches.push(url, Task::Confirm(content.hash)),
-                Err(reason) => self.refuse(now, url, reason, wait),
+            Some(Task::Consider(presence)) => match self.judge(now, url, presence, outcome) {
+                Ok(judged) => self.fetches.push(url, Task::Confirm(presence, judged.content.hash)),
+                Err(reason) => self.refuse(now, url, presence, reason, wait),
             },
-            Some(Task::Confirm(hash)) => match self.judge(now, outcome) {
-                Ok((fetched, content, freshness)) => {
-                    self.confirmed(now, url, hash, &fetched, content, freshness);
-                }
-                Err(reason) => self.refuse(now, url, reason, wait),
+            Some(Task::Confirm(presence, hash)) => match self.judge(now, url, presence, outcome) {
+                Ok(judged) if judged.content.hash == hash => self.confirmed(now, url, judged),
+                Ok(_) => self.refuse(now, url, presence, Reason::Differs, REFUSED_FOR),
+                Err(reason) => self.refuse(now, url, presence, reason, wait),
             },
             Some(Task::Check(id, validators)) => self.checked(now, id, &validators, outcome),
             None => {}
@@ -103,38 +121,32 @@ impl Coordinator {
         }
     }
 
-    /// Whether an answer with content can be admitted.
+    /// Whether an answer with content can be admitted as what visitors saw.
     pub(crate) fn judge(
         &self,
         now: Timestamp,
+        url: &str,
+        presence: Presence,
         outcome: Result<Fetched, Reason>,
-    ) -> Result<(Fetched, Content, Freshness), Reason> {
-        let mut fetched = outcome?;
-        let unix_ms = self.unix_ms(now);
-        let freshness = admission::judge(fetched.status, &fetched.headers, unix_ms, &self.setup.admission)?;
-        let content = fetched.content.take().ok_or(Reason::OriginUnreachable)?;
+    ) -> Result<Judged, Reason> {
+        let Fetched { status, headers, content } = outcome?;
+        if Presence::of(status) != Some(presence) {
+            return Err(Reason::Status);
+        }
+        let freshness = admission::judge(url, presence, &headers, self.unix_ms(now), &self.setup.admission)?;
+        let content = content.ok_or(Reason::OriginUnreachable)?;
         if content.size > self.max_bytes() {
             return Err(Reason::TooLarge);
         }
-        Ok((fetched, content, freshness))
+        Ok(Judged { status, headers, content, freshness })
     }
 
     pub(crate) fn unix_ms(&self, now: Timestamp) -> u64 {
         self.setup.unix_ms.saturating_add(now.as_micros() / 1000)
     }
 
-    fn confirmed(
-        &mut self,
-        now: Timestamp,
-        url: &str,
-        hash: Digest,
-        fetched: &Fetched,
-        content: Content,
-        freshness: Freshness,
-    ) {
-        if content.hash != hash {
-            return self.refuse(now, url, Reason::Differs, REFUSED_FOR);
-        }
+    fn confirmed(&mut self, now: Timestamp, url: &str, judged: Judged) {
+        let Judged { status, headers, content, freshness } = judged;
         // It cannot be there, as only one fetch of a URL is under way; if it were, both would have to go.
         if let Some(id) = self.manifest.by_url(url) {
             self.remove(now, id, Reason::Changed);
@@ -147,7 +159,8 @@ impl Coordinator {
             hash: content.hash,
             size: content.size,
             fresh_ms: 0,
-            headers: admission::carried(&fetched.headers).into(),
+            status,
+            headers: admission::carried(&headers).into(),
             pieces: None,
         };
         let upkeep = Upkeep { grace: freshness.grace, promised_until: fresh_until, failures: 0 };
@@ -185,8 +198,8 @@ impl Coordinator {
     }
 
     /// A URL is not admitted, and is not considered again for a while.
-    fn refuse(&mut self, now: Timestamp, url: &str, reason: Reason, wait: Duration) {
-        self.refused.insert(now, url, wait);
+    fn refuse(&mut self, now: Timestamp, url: &str, presence: Presence, reason: Reason, wait: Duration) {
+        self.not_admitted(presence).refused.insert(now, url, wait);
         self.warmed(url, Err(reason));
         *self.counts.refusals.entry(reason).or_default() += 1;
     }
@@ -194,8 +207,11 @@ impl Coordinator {
     /// The operator purges a URL. Visitors who see it again bring it back, with what the origin has then.
     pub(crate) fn purge(&mut self, now: Timestamp, url: &str) {
         self.fetches.give_up(url);
-        self.refused.remove(url);
-        self.sightings.remove(url);
+        for presence in [Presence::Here, Presence::Missing] {
+            let NotAdmitted { sightings, refused } = self.not_admitted(presence);
+            sightings.remove(url);
+            refused.remove(url);
+        }
         self.warmed(url, Err(Reason::Purged));
         if let Some(id) = self.manifest.by_url(url) {
             self.remove(now, id, Reason::Purged);
@@ -205,8 +221,7 @@ impl Coordinator {
     /// The operator purges everything.
     pub(crate) fn purge_all(&mut self, now: Timestamp) {
         self.fetches.give_up_all();
-        self.refused.clear();
-        self.sightings.clear();
+        (self.seen, self.missed) = Default::default();
         self.give_up_warming();
         let all: Vec<AssetId> = self.manifest.ids().collect();
         all.into_iter().for_each(|id| _ = self.remove(now, id, Reason::Purged));

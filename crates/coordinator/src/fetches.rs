@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use edgeweave_protocol::manifest::Headers;
 use edgeweave_protocol::{AssetId, Digest};
 
+use crate::admission::Presence;
+
 /// Fetches under way at a time: the origin serves visitors, too.
 const AT_A_TIME: usize = 8;
 
@@ -14,10 +16,10 @@ const MAX_WAITING: usize = 4096;
 /// What a fetch is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// To see whether a URL can be admitted.
-    Consider,
-    /// To see whether the content is the same for another anonymous request.
-    Confirm(Digest),
+    /// To see whether a URL can be admitted as what visitors saw.
+    Consider(Presence),
+    /// To see whether the answer is the same for another anonymous request.
+    Confirm(Presence, Digest),
     /// To see whether an admitted asset still is what the origin has; with validators, unless visitors doubt it.
     Check(AssetId, Headers),
 }
@@ -45,13 +47,13 @@ impl Fetches {
 
     /// Lets a fetch wait for its turn; one that follows another comes first.
     pub(crate) fn push(&mut self, url: &str, task: Task) {
-        let full = matches!(task, Task::Consider) && self.waiting.len() >= MAX_WAITING;
+        let full = matches!(task, Task::Consider(_)) && self.waiting.len() >= MAX_WAITING;
         if full || self.contains(url) {
             return;
         }
         match task {
-            Task::Confirm(_) => self.waiting.push_front(url.into()),
-            Task::Consider | Task::Check(..) => self.waiting.push_back(url.into()),
+            Task::Confirm(..) => self.waiting.push_front(url.into()),
+            Task::Consider(_) | Task::Check(..) => self.waiting.push_back(url.into()),
         }
         self.tasks.insert(url.into(), task);
     }
@@ -105,14 +107,14 @@ mod tests {
     fn turns_are_taken_in_order_and_confirmations_come_first() {
         let mut fetches = Fetches::default();
         for n in 0..AT_A_TIME + 2 {
-            fetches.push(&n.to_string(), Task::Consider);
+            fetches.push(&n.to_string(), Task::Consider(Presence::Here));
         }
         for n in 0..AT_A_TIME {
             assert_eq!(fetches.begin().unwrap().0, n.to_string().into());
         }
         assert_eq!(fetches.begin(), None);
-        assert_eq!(fetches.end("3"), Some(Task::Consider));
-        fetches.push("3", Task::Confirm(Digest([0; 32])));
+        assert_eq!(fetches.end("3"), Some(Task::Consider(Presence::Here)));
+        fetches.push("3", Task::Confirm(Presence::Here, Digest([0; 32])));
         assert_eq!(&*fetches.begin().unwrap().0, "3");
         assert_eq!(fetches.end("unknown"), None);
     }
@@ -120,9 +122,9 @@ mod tests {
     #[test]
     fn what_is_given_up_does_not_count() {
         let mut fetches = Fetches::default();
-        fetches.push("a", Task::Consider);
+        fetches.push("a", Task::Consider(Presence::Here));
         fetches.begin();
-        fetches.push("b", Task::Consider);
+        fetches.push("b", Task::Consider(Presence::Here));
         fetches.give_up("a");
         fetches.give_up("b");
         assert!(fetches.contains("a") && !fetches.contains("b"));

@@ -54,7 +54,7 @@ pub use self::io::{
 use self::manifest::Manifest;
 use self::out::Out;
 use self::session::Sessions;
-use self::sightings::{Refused, Sightings};
+use self::sightings::NotAdmitted;
 use self::standing::Standing;
 use self::transitions::Transitions;
 use self::warm::Warming;
@@ -73,8 +73,10 @@ pub struct Coordinator {
     keepers: Directory,
     wants: Wants,
     standing: Standing,
-    sightings: Sightings,
-    refused: Refused,
+    /// What visitors have seen, and is not admitted.
+    seen: NotAdmitted,
+    /// What visitors have missed, and is not admitted as missing.
+    missed: NotAdmitted,
     fetches: Fetches,
     warming: Warming,
     manifest: Manifest,
@@ -100,8 +102,8 @@ impl Coordinator {
             keepers: Directory::default(),
             wants: Wants::default(),
             standing: Standing::default(),
-            sightings: Sightings::default(),
-            refused: Refused::default(),
+            seen: NotAdmitted::default(),
+            missed: NotAdmitted::default(),
             fetches: Fetches::default(),
             warming: Warming::default(),
             manifest,

@@ -386,6 +386,7 @@ mod tests {
             hash: Digest([1; 32]),
             size: 5,
             fresh_ms: 0,
+            status: 200,
             headers: Arc::default(),
             pieces: None,
         };

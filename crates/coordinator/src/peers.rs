@@ -7,6 +7,7 @@ use edgeweave_protocol::{AssetId, AssetSet, PROTOCOL_VERSION, PeerId, Reason, Si
 use rand::Rng;
 
 use crate::Coordinator;
+use crate::admission::Presence;
 use crate::introduce::Delivered;
 use crate::io::{Output, Place, SessionId};
 use crate::limits::{CHANGES_A_MESSAGE, MESSAGES, SIGHTINGS, SIGNALS, UNREADABLE_COST, signal_cost};
@@ -105,7 +106,10 @@ impl Coordinator {
             (Stage::Joined(_), ToNode::Parted { peer, bytes, busy_ms, fault }) => {
                 self.parted(now, id, peer, Delivered { bytes, busy_ms }, fault);
             }
-            (Stage::Joined(_), ToNode::Seen { urls }) => self.saw(now, id, urls),
+            (Stage::Joined(_), ToNode::Seen { urls, missing }) => {
+                let presence = if missing { Presence::Missing } else { Presence::Here };
+                self.saw(now, id, presence, urls);
+            }
             (Stage::Joined(member), ToNode::Differs { assets }) => {
                 let visitor = member.visitor;
                 self.doubt(now, visitor, &assets);
@@ -199,14 +203,14 @@ impl Coordinator {
         }
     }
 
-    fn saw(&mut self, now: Timestamp, id: SessionId, urls: Vec<Box<str>>) {
+    fn saw(&mut self, now: Timestamp, id: SessionId, presence: Presence, urls: Vec<Box<str>>) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let visitor = session.member().map_or(0, |member| member.visitor);
         let by = Witness { visitor, address: session.place.address };
         let mut urls: Vec<Box<str>> = urls.into_iter().take(MAX_SEEN_URLS).collect();
         urls.retain(|_| session.sightings.take(now, SIGHTINGS, 1));
         for url in urls {
-            self.sighted(now, by, &url);
+            self.sighted(now, by, presence, &url);
         }
     }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use edgeweave_protocol::limits::MAX_FIND_ASSETS;
-use edgeweave_protocol::manifest::Headers;
+use edgeweave_protocol::manifest::{Headers, OK};
 use edgeweave_protocol::{AssetId, Reason, Timestamp};
 
 use crate::Coordinator;
-use crate::admission::{self, Freshness};
+use crate::admission::{self, Freshness, Presence};
 use crate::admit::{FAILED_FOR, REFUSED_FOR, has_failed};
 use crate::fetches::Task;
 use crate::io::Fetched;
@@ -97,22 +97,27 @@ impl Coordinator {
         }
         match outcome {
             Ok(Fetched { status: 304, headers, .. }) if !validators.is_empty() => {
-                let headers = admission::updated(&entry.asset().headers, &headers);
-                match admission::judge(200, &headers, self.unix_ms(now), &self.setup.admission) {
+                let asset = entry.asset();
+                let headers = admission::updated(&asset.headers, &headers);
+                let (url, presence) = (asset.url.clone(), Presence::of_asset(asset));
+                match admission::judge(&url, presence, &headers, self.unix_ms(now), &self.setup.admission) {
                     Ok(freshness) => self.renew(now, id, &headers, freshness),
                     Err(reason) => self.remove_and_refuse(now, id, reason),
                 }
             }
             outcome => {
-                let hash = entry.asset().hash;
-                match self.judge(now, outcome) {
-                    Ok((fetched, content, freshness)) if content.hash == hash => {
-                        self.renew(now, id, &fetched.headers, freshness);
+                let asset = entry.asset();
+                let (url, hash, was) = (asset.url.clone(), asset.hash, Presence::of_asset(asset));
+                // What was missing can be there. What is missing now, visitors have yet to miss.
+                let is_here = matches!(outcome, Ok(Fetched { status: OK, .. }));
+                let is = if is_here { Presence::Here } else { was };
+                match self.judge(now, &url, is, outcome) {
+                    Ok(judged) if is == was && judged.content.hash == hash => {
+                        self.renew(now, id, &judged.headers, judged.freshness);
                     }
-                    Ok((_, content, _)) => {
-                        if let Some(url) = self.remove(now, id, Reason::Changed) {
-                            self.fetches.push(&url, Task::Confirm(content.hash));
-                        }
+                    Ok(judged) => {
+                        self.remove(now, id, Reason::Changed);
+                        self.fetches.push(&url, Task::Confirm(is, judged.content.hash));
                     }
                     Err(reason) => self.remove_and_refuse(now, id, reason),
                 }
@@ -129,9 +134,12 @@ impl Coordinator {
     }
 
     fn remove_and_refuse(&mut self, now: Timestamp, id: AssetId, reason: Reason) {
+        let Some(presence) = self.manifest.get(id).map(|entry| Presence::of_asset(entry.asset())) else {
+            return;
+        };
         if let Some(url) = self.remove(now, id, reason) {
             let wait = if reason == Reason::OriginUnreachable { FAILED_FOR } else { REFUSED_FOR };
-            self.refused.insert(now, &url, wait);
+            self.not_admitted(presence).refused.insert(now, &url, wait);
         }
     }
 
@@ -167,9 +175,10 @@ impl Coordinator {
             let url = entry.asset().url.clone();
             let holders = self.directory.holders(*id).len();
             if entry.doubters.len() >= DOUBTERS.max(holders / HOLDERS_A_DOUBTER) {
+                let presence = Presence::of_asset(entry.asset());
                 self.remove(now, *id, Reason::VisitorsDiffer);
                 self.fetches.give_up(&url);
-                self.refused.insert(now, &url, VISITORS_DIFFER_FOR);
+                self.not_admitted(presence).refused.insert(now, &url, VISITORS_DIFFER_FOR);
             } else if entry.doubters.len() == 1 && !self.fetches.contains(&url) {
                 // Without validators: it is the bytes that are in doubt.
                 self.manifest.check_at(*id, None);

@@ -14,6 +14,13 @@ const MAX_AN_ADDRESS: usize = 8;
 /// A sighting counts for so long.
 const SIGHTING_COUNTS: Duration = Duration::from_secs(24 * 3600);
 
+/// What is known of URLs that are not admitted.
+#[derive(Debug, Default)]
+pub(crate) struct NotAdmitted {
+    pub(crate) sightings: Sightings,
+    pub(crate) refused: Refused,
+}
+
 /// Who has seen a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Witness {
@@ -67,11 +74,6 @@ impl Sightings {
         self.urls.remove(url);
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.urls.clear();
-    }
-
     /// How many URLs are remembered.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -102,10 +104,6 @@ impl Refused {
 
     pub(crate) fn remove(&mut self, url: &str) {
         self.until.remove(url);
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.until.clear();
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use edgeweave_protocol::Reason;
 
 use crate::Coordinator;
-use crate::admission;
+use crate::admission::{self, Presence};
 use crate::fetches::Task;
 use crate::io::Output;
+use crate::manifest::Entry;
 
 /// URLs of which the operator has not been told what became; never more than are fetched or wait for it.
 pub(crate) type Warming = BTreeSet<Box<str>>;
@@ -24,7 +25,13 @@ impl Coordinator {
             self.warming.remove(&url);
             return self.out.push(Output::Warmed { url, outcome: Err(reason) });
         }
-        self.refused.remove(&url);
+        self.seen.refused.remove(&url);
+        // What was missing is to be there now.
+        let entry = self.manifest.by_url(&url).and_then(|id| self.manifest.get(id));
+        let missing = entry.map(Entry::asset).filter(|asset| Presence::of_asset(asset) == Presence::Missing);
+        if let Some(id) = missing.map(|asset| asset.id) {
+            self.remove(self.latest, id, Reason::Changed);
+        }
         self.warming.insert(url.clone());
         self.go_on_warming(&url);
     }
@@ -38,7 +45,7 @@ impl Coordinator {
         if self.manifest.by_url(url).is_some() {
             return self.warmed(url, Ok(()));
         }
-        self.fetches.push(url, Task::Consider);
+        self.fetches.push(url, Task::Consider(Presence::Here));
         if !self.fetches.contains(url) {
             self.warmed(url, Err(Reason::Busy));
         }

@@ -113,7 +113,7 @@ fn only_urls_of_the_sites_origins_are_fetched() {
         "/a.png",
         "",
     ] {
-        swarm.say(1, ToNode::Seen { urls: vec![foreign.into()] });
+        swarm.say(1, ToNode::Seen { urls: vec![foreign.into()], missing: false });
     }
     assert_eq!((swarm.fetched(), swarm.refusals(Reason::OtherOrigin)), (vec![], 10));
     swarm.see(1, &[&format!("/{}", "x".repeat(3000))]);
@@ -197,6 +197,73 @@ fn freshness_is_the_origins() {
         swarm.admit(1, "/a");
         assert_eq!(swarm.admitted("/a").unwrap().fresh_ms, fresh_s * 1000, "{headers:?}");
     }
+}
+
+/// What nginx says of what it does not have.
+fn not_found() -> Page {
+    Page { status: 404, ..page(&[("content-type", "text/html")]) }
+}
+
+#[test]
+fn what_visitors_miss_is_admitted_as_missing() {
+    let mut two = setup();
+    two.admission = rules(2);
+    let mut swarm = swarm_with(two).serving("/a.css?v=1", not_found());
+    swarm.join(1);
+    swarm.join(2);
+    // Somebody has seen it, somebody has not: it may depend on who asks.
+    swarm.see(1, &["/a.css?v=1"]);
+    swarm.miss(2, &["/a.css?v=1"]);
+    assert_eq!(swarm.fetched(), []);
+    swarm.miss(1, &["/a.css?v=1"]);
+    assert_eq!(swarm.fetched().len(), 2);
+    let asset = swarm.admitted("/a.css?v=1").unwrap();
+    assert_eq!((asset.status, asset.fresh_ms), (404, 60_000));
+    // It is purged like any asset.
+    swarm.tell(Input::Purge { url: Some(url("/a.css?v=1")) });
+    assert_eq!(swarm.admitted("/a.css?v=1"), None);
+}
+
+#[test]
+fn only_what_nobody_would_be_given_is_admitted_as_missing() {
+    let long = ("cache-control", "public, max-age=600");
+    for (path, page, fresh_ms) in [
+        // The origin says for how long.
+        ("/a", Page { status: 410, ..page(&[long]) }, Some(600_000)),
+        ("/a.woff2", Page { status: 404, ..page(&[]) }, Some(60_000)),
+        // A program may know its visitors by what the node does not send.
+        ("/a", not_found(), None),
+        ("/a.png/", not_found(), None),
+        ("/a.css", Page { status: 404, ..page(&[("vary", "cookie")]) }, None),
+        ("/a.css", Page { status: 404, ..page(&[("cache-control", "no-store")]) }, None),
+        ("/a.css", Page { status: 404, ..page(&[("set-cookie", "a=b")]) }, None),
+        ("/a.css", Page { fickle: true, ..not_found() }, None),
+        ("/a.css", Page { status: 403, ..page(&[long]) }, None),
+        ("/a.css", image(), None),
+    ] {
+        let mut swarm = swarm().serving(path, page.clone());
+        swarm.join(1);
+        swarm.miss(1, &[path]);
+        assert_eq!(swarm.admitted(path).map(|asset| asset.fresh_ms), fresh_ms, "{path}: {page:?}");
+    }
+    let mut none = setup();
+    none.admission.missing_freshness_s = 0;
+    let mut swarm = swarm_with(none).serving("/a.css", Page { status: 404, ..page(&[long]) });
+    swarm.join(1);
+    swarm.miss(1, &["/a.css"]);
+    assert_eq!((swarm.admitted("/a.css"), swarm.refusals(Reason::Status)), (None, 1));
+}
+
+#[test]
+fn an_empty_file_is_not_the_same_as_none() {
+    let mut swarm = swarm().serving("/a.css", Page { size: 0, ..not_found() });
+    swarm.held = Some(Vec::new());
+    swarm.join(1);
+    swarm.miss(1, &["/a.css"]);
+    swarm.answer(&url("/a.css"), &vec![]);
+    swarm.set("/a.css", Page { size: 0, ..image() });
+    swarm.answer(&url("/a.css"), &vec![]);
+    assert_eq!(swarm.admitted("/a.css"), None);
 }
 
 #[test]

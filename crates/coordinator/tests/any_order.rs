@@ -11,7 +11,7 @@ use common::{content, headers_of, setup, url};
 use edgeweave_coordinator::io::{Fetched, Place};
 use edgeweave_coordinator::{Coordinator, Input, Output, SessionId};
 use edgeweave_protocol::limits::{MAX_FIND_ASSETS, MAX_LIKELY_ASSETS, MAX_TO_PEER_BYTES};
-use edgeweave_protocol::manifest::ManifestVersion;
+use edgeweave_protocol::manifest::{Asset, ManifestVersion};
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{AssetId, AssetSet, PROTOCOL_VERSION, PeerId, Reason, Timestamp};
@@ -29,7 +29,7 @@ enum Act {
     Signal(SessionId, SessionId),
     Met(SessionId, SessionId, Meeting),
     Parted(SessionId, SessionId, u64, Option<Reason>),
-    Seen(SessionId, Vec<u8>),
+    Seen(SessionId, Vec<u8>, bool),
     Differs(SessionId, Vec<u32>),
     Pieces(SessionId, u32),
     Viewed(SessionId, u8, Option<u8>, Vec<u32>),
@@ -95,7 +95,7 @@ impl Kind {
                 ],
             ),
         };
-        let content = (status == 200).then(|| content(flavour, u64::from(flavour) * 1_000_000));
+        let content = matches!(status, 200 | 404).then(|| content(flavour, u64::from(flavour) * 1_000_000));
         Ok(Fetched { status, headers: headers_of(&headers), content })
     }
 }
@@ -124,7 +124,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (session(), session()).prop_map(|(from, to)| Act::Signal(from, to)),
         1 => (session(), session(), meeting).prop_map(|(from, to, meeting)| Act::Met(from, to, meeting)),
         1 => (session(), session(), any::<u64>(), prop::option::of(reason())).prop_map(|(from, to, bytes, fault)| Act::Parted(from, to, bytes, fault)),
-        4 => (session(), prop::collection::vec(0u8..10, 0..5)).prop_map(|(session, urls)| Act::Seen(session, urls)),
+        4 => (session(), prop::collection::vec(0u8..10, 0..5), any::<bool>())
+            .prop_map(|(session, urls, missing)| Act::Seen(session, urls, missing)),
         1 => (session(), assets()).prop_map(|(session, assets)| Act::Differs(session, assets)),
         1 => (session(), 0u32..12).prop_map(|(session, asset)| Act::Pieces(session, asset)),
         4 => (session(), 0u8..5, prop::option::of(0u8..5), assets())
@@ -161,6 +162,8 @@ struct World {
     origin: BTreeMap<Box<str>, (Kind, u8)>,
     /// The kinds and flavours of the answers for each URL, the last ones last.
     answers: BTreeMap<Box<str>, Vec<(Kind, u8)>>,
+    /// What some visitor has missed.
+    missed: BTreeSet<Box<str>>,
     neighbours: u32,
     /// The inputs, and the outputs, as they are written down.
     record: Vec<(Timestamp, String)>,
@@ -181,6 +184,7 @@ impl World {
             record: vec![],
             done: vec![],
             answers: BTreeMap::new(),
+            missed: BTreeSet::new(),
             neighbours,
         }
     }
@@ -248,8 +252,10 @@ impl World {
             Act::Parted(session, peer, bytes, fault) => {
                 said(session, ToNode::Parted { peer: self.peer(peer), bytes, busy_ms: bytes as u32, fault })
             }
-            Act::Seen(session, urls) => {
-                said(session, ToNode::Seen { urls: urls.into_iter().map(name).collect() })
+            Act::Seen(session, urls, missing) => {
+                let urls: Vec<Box<str>> = urls.into_iter().map(name).collect();
+                self.missed.extend(urls.iter().filter(|_| missing).cloned());
+                said(session, ToNode::Seen { urls, missing })
             }
             Act::Differs(session, assets) => said(session, ToNode::Differs { assets: ids(assets) }),
             Act::Pieces(session, asset) => said(session, ToNode::Pieces { asset: AssetId(asset) }),
@@ -357,7 +363,7 @@ impl World {
                 line.assets.extend(delta.add.iter().map(|asset| asset.id));
                 delta.remove.iter().for_each(|id| _ = line.assets.remove(id));
                 for asset in &delta.add {
-                    self.check_admitted(&asset.url);
+                    self.check_admitted(asset);
                 }
             }
             ToPeer::Introduce { peer, offers, holds } => {
@@ -378,12 +384,15 @@ impl World {
     }
 
     /// The law: two answers, one after the other, with the same public content, and nothing else after them that
-    /// would forbid it.
-    fn check_admitted(&self, url: &str) {
+    /// would forbid it; of what is missing, two that say so, and a visitor who has missed it.
+    fn check_admitted(&self, asset: &Asset) {
+        let url = &*asset.url;
         let answers = &self.answers[url];
-        let agree = |pair: &[(Kind, u8)]| {
-            pair.iter().all(|(kind, _)| kind.may_be_admitted()) && pair[0].1 == pair[1].1
-        };
+        let is_missing = asset.is_missing();
+        assert!(!is_missing || self.missed.contains(url), "nobody has missed {url}");
+        let allowed = |kind: Kind| if is_missing { kind == Kind::NotFound } else { kind.may_be_admitted() };
+        let agree =
+            |pair: &[(Kind, u8)]| pair.iter().all(|(kind, _)| allowed(*kind)) && pair[0].1 == pair[1].1;
         assert!(answers.windows(2).any(agree), "{url} is admitted after {answers:?}");
     }
 }

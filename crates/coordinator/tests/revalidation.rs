@@ -92,6 +92,41 @@ fn what_becomes_private_or_vanishes_is_removed() {
 }
 
 #[test]
+fn what_was_missing_and_appears_is_admitted_soon() {
+    let missing = || Page { status: 404, ..page(&[("content-type", "text/html")]) };
+    let mut swarm = swarm().serving("/a.png", missing());
+    swarm.join(1);
+    swarm.miss(1, &["/a.png"]);
+    let a = swarm.admitted("/a.png").unwrap().id;
+    swarm.hold(1, &[a]);
+    swarm.run(Duration::from_secs(1));
+    stays_fresh(&mut swarm, a, 5 * MINUTE);
+    swarm.set("/a.png", image());
+    swarm.run(MINUTE);
+    let there = swarm.admitted("/a.png").unwrap();
+    assert_eq!((there.status, swarm.told[&1].assets.len()), (200, 1));
+    // And when it vanishes again, visitors have to miss it before it counts as missing.
+    swarm.hold(1, &[there.id]);
+    swarm.set("/a.png", missing());
+    swarm.run(MINUTE);
+    assert_eq!(swarm.admitted("/a.png"), None);
+    swarm.miss(1, &["/a.png"]);
+    assert_eq!(swarm.admitted("/a.png").unwrap().status, 404);
+}
+
+#[test]
+fn a_visitor_who_is_given_what_is_missing_has_it_asked_for() {
+    let mut swarm =
+        swarm().serving("/a.png", Page { status: 404, ..page(&[("cache-control", "max-age=86400")]) });
+    swarm.join(1);
+    swarm.miss(1, &["/a.png"]);
+    let a = swarm.admitted("/a.png").unwrap().id;
+    swarm.set("/a.png", image());
+    swarm.say(1, ToNode::Differs { assets: vec![a] });
+    assert_eq!(swarm.admitted("/a.png").unwrap().status, 200);
+}
+
+#[test]
 fn a_failing_origin_is_borne_for_a_day() {
     let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", "max-age=60"));
     swarm.join(1);

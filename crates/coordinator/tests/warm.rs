@@ -105,3 +105,18 @@ fn who_asks_twice_and_is_refused_the_second_time_is_told_once() {
     swarm.answer(&url("/a.png"), &Vec::new());
     assert_eq!(told(&mut swarm), []);
 }
+
+#[test]
+fn what_was_missing_is_looked_for_again() {
+    let mut swarm = swarm().serving("/a.png", Page { status: 404, ..image() });
+    swarm.join(1);
+    swarm.miss(1, &["/a.png"]);
+    assert_eq!(swarm.admitted("/a.png").unwrap().status, 404);
+    warm(&mut swarm, "/a.png");
+    assert_eq!((told(&mut swarm), swarm.admitted("/a.png")), (vec![Err(Reason::Status)], None));
+    // That it was warmed in vain takes nobody the word that it is missing.
+    swarm.miss(1, &["/a.png"]);
+    swarm.set("/a.png", image());
+    warm(&mut swarm, "/a.png");
+    assert_eq!((told(&mut swarm), swarm.admitted("/a.png").unwrap().status), (vec![Ok(())], 200));
+}

@@ -146,6 +146,7 @@ mod tests {
             hash: Digest([content; 32]),
             size: 10,
             fresh_ms: 1000,
+            status: 200,
             headers: Vec::new().into(),
             pieces: Some(PieceDigests(vec![Digest([content; 32])]).into()),
         }

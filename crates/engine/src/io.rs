@@ -109,6 +109,8 @@ pub struct FetchedResource {
     pub total_ms: u32,
     /// Whether it was fetched under the worker's control, and so counts as a request that the origin answered.
     pub controlled: bool,
+    /// The answer's status; zero where browsers do not tell it.
+    pub status: u16,
 }
 
 /// What happened outside.
@@ -521,6 +523,8 @@ pub struct ShelfAsset {
     /// Until when it may be used, in milliseconds since 1970.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub fresh_until_ms: u64,
+    /// The status of the answer.
+    pub status: u16,
     /// The response headers.
     pub headers: Arc<Headers>,
     /// Whether the secondary cache holds it whole.

@@ -19,7 +19,7 @@ use crate::visit::Visit;
 const MAX_KEPT_ASSETS: usize = 2_000;
 
 /// Counts changes of what is kept, or of how: it is the first byte.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// Changes are kept after so long at the latest: a page that ends without a word, or whose worker does not
 /// hear its last, loses no more.

@@ -128,7 +128,10 @@ impl Engine {
         }
         let (asset, hash, size) = (entry.asset.id, entry.asset.hash, entry.asset.size);
         self.visit.used(hash);
-        let Some(Range { start: first, end }) = bytes_of(range, size) else {
+        // What is missing has no parts.
+        let has_parts = range.is_none() || !entry.asset.is_missing();
+        let range = bytes_of(range, size).filter(|_| has_parts);
+        let Some(Range { start: first, end }) = range else {
             return self.fall_back(now, id, Reason::BadRange);
         };
         if !self.ensure_download(hash) {
@@ -339,7 +342,7 @@ impl Engine {
             headers.push(("content-range".into(), range));
             206
         } else {
-            200
+            asset.status
         };
         let pieces = asset.pieces.clone().unwrap_or_default();
         self.out.push(Output::Head { id, status, headers, first, end, size: asset.size, pieces });

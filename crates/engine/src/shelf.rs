@@ -47,6 +47,7 @@ impl ShelfAssets {
             hash: asset.hash,
             size: asset.size,
             fresh_until_ms: entry.fresh_until_ms(),
+            status: asset.status,
             headers: asset.headers.clone(),
             held: self.holds(asset.hash),
         }
@@ -70,6 +71,7 @@ impl Serialize for ShelfAssets {
             hash: &'a Digest,
             size: u64,
             fresh_until_ms: u64,
+            status: u16,
             headers: &'a Headers,
             held: bool,
         }
@@ -78,6 +80,7 @@ impl Serialize for ShelfAssets {
             hash: &asset.hash,
             size: asset.size,
             fresh_until_ms: asset.fresh_ms,
+            status: asset.status,
             headers: &asset.headers,
             held: self.holds(asset.hash),
         }))
@@ -92,8 +95,9 @@ impl From<Vec<ShelfAsset>> for ShelfAssets {
             .into_iter()
             .zip(0..)
             .map(|(asset, id)| {
-                let ShelfAsset { url, hash, size, fresh_until_ms, headers, .. } = asset;
-                Asset { id: AssetId(id), url, hash, size, fresh_ms: fresh_until_ms, headers, pieces: None }
+                let ShelfAsset { url, hash, size, fresh_until_ms, status, headers, .. } = asset;
+                let fresh_ms = fresh_until_ms;
+                Asset { id: AssetId(id), url, hash, size, fresh_ms, status, headers, pieces: None }
             })
             .collect();
         Self { catalogue: Arc::new(assets.into()), held }

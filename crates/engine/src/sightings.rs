@@ -21,8 +21,8 @@ const MOST_URLS: usize = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Sightings {
     loaded: VecDeque<Box<str>>,
-    /// Those that the node has not been told of.
-    untold: Vec<Box<str>>,
+    /// Those that the node has not been told of, and those of them that are missing.
+    untold: [Vec<Box<str>>; 2],
     due: Option<Timestamp>,
 }
 
@@ -62,7 +62,13 @@ impl Engine {
     pub(crate) fn fetched(&mut self, now: Timestamp, resources: Vec<FetchedResource>) {
         self.visit.stir(now);
         for resource in resources {
-            let FetchedResource { url, bytes, first_byte_ms, total_ms, controlled } = resource;
+            let FetchedResource { url, bytes, first_byte_ms, total_ms, controlled, status } = resource;
+            let missing = match status {
+                404 | 410 => true,
+                // Another error says nothing of what is there.
+                400.. => continue,
+                _ => false,
+            };
             if controlled {
                 self.traffic.requests.origin += 1;
                 self.traffic.bytes.origin += bytes;
@@ -72,13 +78,18 @@ impl Engine {
                 self.origin.measure(first_byte_ms, total_ms, bytes);
             }
             let new = url.len() <= MAX_URL_BYTES && self.sightings.insert(&url);
-            match self.catalogue.by_url(&url).map(|entry| entry.asset.hash) {
-                Some(hash) => {
+            match self.catalogue.by_url(&url).map(|entry| &entry.asset) {
+                // What appears where nothing was, or is gone: the node asks the origin.
+                Some(asset) if status > 0 && asset.is_missing() != missing => {
+                    self.out.say(ToNode::Differs { assets: vec![asset.id] });
+                }
+                Some(asset) => {
+                    let hash = asset.hash;
                     self.page_used(now, hash, 0);
                     self.adopt(now, hash);
                 }
                 None if new => {
-                    self.sightings.untold.push(url);
+                    self.sightings.untold[usize::from(missing)].push(url);
                     self.sightings.due.get_or_insert(now + SEEN_TOGETHER);
                 }
                 None => {}
@@ -93,11 +104,13 @@ impl Engine {
         }
         self.sightings.due = None;
         let catalogue = &self.catalogue;
-        self.sightings.untold.retain(|url| catalogue.by_url(url).is_none());
-        while !self.sightings.untold.is_empty() {
-            let count = self.sightings.untold.len().min(MAX_SEEN_URLS);
-            let urls = self.sightings.untold.drain(..count).collect();
-            self.out.say(ToNode::Seen { urls });
+        for (missing, untold) in self.sightings.untold.iter_mut().enumerate() {
+            untold.retain(|url| catalogue.by_url(url).is_none());
+            while !untold.is_empty() {
+                let count = untold.len().min(MAX_SEEN_URLS);
+                let urls = untold.drain(..count).collect();
+                self.out.say(ToNode::Seen { urls, missing: missing > 0 });
+            }
         }
     }
 }

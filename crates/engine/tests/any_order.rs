@@ -39,6 +39,7 @@ fn asset(which: usize, id: u32, fresh_ms: u64) -> Asset {
         hash: hash_of(which),
         size: SIZES[which],
         fresh_ms,
+        status: 200,
         headers: Vec::new().into(),
         pieces: (which < 2).then_some(PieceDigests(pieces).into()),
     }
@@ -114,11 +115,14 @@ fn input() -> impl Strategy<Value = Input> {
         ),
         (0u32..20).prop_map(|id| Input::Cancel { id, reason: None }),
         (0u32..20, any::<u32>()).prop_map(|(id, bytes)| Input::Consumed { id, bytes }),
-        (which.clone(), any::<bool>()).prop_map(|(which, controlled)| {
-            let url = URLS[which].into();
-            let resource = FetchedResource { url, bytes: 9, first_byte_ms: 3, total_ms: 2, controlled };
-            Input::Fetched { resources: vec![resource] }
-        }),
+        (which.clone(), any::<bool>(), prop::sample::select(vec![0, 200, 404])).prop_map(
+            |(which, controlled, status)| {
+                let url = URLS[which].into();
+                let resource =
+                    FetchedResource { url, bytes: 9, first_byte_ms: 3, total_ms: 2, controlled, status };
+                Input::Fetched { resources: vec![resource] }
+            }
+        ),
         peer().prop_map(|peer| Input::PeerOpened { peer }),
         peer().prop_map(|peer| Input::PeerClosed { peer, reason: Reason::ConnectFailed }),
         (peer(), prop::collection::vec(0u8..7, 0..25)).prop_map(|(peer, header)| Input::Frame {

@@ -72,6 +72,7 @@ fn a_neighbour_for_which_the_origin_was_faster_is_not_waited_for_again() {
         first_byte_ms: 20,
         total_ms: 40,
         controlled: true,
+        status: 200,
     }];
     world.tell(guest, Input::Fetched { resources });
     world.request(guest, 1, A);

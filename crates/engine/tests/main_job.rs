@@ -92,6 +92,7 @@ fn what_is_not_admitted_is_left_to_the_origin_and_sighted() {
         first_byte_ms: 5,
         total_ms: 6,
         controlled: true,
+        status: 200,
     });
     world.tell(visitor, Input::Fetched { resources: resources.into() });
     world.run(SECOND);
@@ -99,12 +100,68 @@ fn what_is_not_admitted_is_left_to_the_origin_and_sighted() {
 }
 
 #[test]
+fn what_is_missing_is_told_as_that_and_other_errors_are_not() {
+    let mut world = world().with_missing(A, 100);
+    let visitor = world.arrive(&[]);
+    world.run(SECOND);
+    let resources = [("https://site/gone", 410), ("https://site/broken", 500), (A, 404)];
+    let resources = resources.map(|(url, status)| FetchedResource {
+        url: url.into(),
+        bytes: 10,
+        first_byte_ms: 5,
+        total_ms: 6,
+        controlled: true,
+        status,
+    });
+    world.tell(visitor, Input::Fetched { resources: resources.clone().into() });
+    world.run(SECOND);
+    assert_eq!((&world.seen[..], &world.missed[..]), (&[][..], &["https://site/gone".into()][..]));
+    assert_eq!(world.differing, []);
+
+    // The file is there now, and the node is to ask for it; of an answer without a status nobody knows.
+    for status in [0, 200] {
+        let resource = FetchedResource { status, ..resources[2].clone() };
+        world.tell(visitor, Input::Fetched { resources: vec![resource] });
+    }
+    world.run(SECOND);
+    assert_eq!(world.differing, [AssetId(0)]);
+}
+
+#[test]
+fn the_mesh_answers_that_something_is_missing() {
+    let mut world = world().with_missing(A, 100);
+    let _host = world.come_back(None, &[], &[A]);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.request(guest, 1, A);
+    world.run(SECOND);
+    let answer = &world.visitors[guest].answers[&1];
+    assert_eq!((answer.status, answer.body.len(), answer.ended), (404, 100, 1));
+    world.tell(
+        guest,
+        Input::Request {
+            id: 2,
+            url: A.into(),
+            range: Some(ByteRange { first: 0, last: None }),
+            rescue: false,
+        },
+    );
+    assert_eq!(world.visitors[guest].answers[&2].fallback, Some((Reason::BadRange, 0)));
+}
+
+#[test]
 fn a_visitors_own_variant_stays_where_it_is() {
     let mut world = world().with_asset(A, 1_000);
     let host = world.come_back(None, &[], &[A]);
     world.visitors[host].browser_cache.insert(A.into(), vec![7; 1_000]);
-    let resource =
-        FetchedResource { url: A.into(), bytes: 0, first_byte_ms: 1, total_ms: 1, controlled: false };
+    let resource = FetchedResource {
+        url: A.into(),
+        bytes: 0,
+        first_byte_ms: 1,
+        total_ms: 1,
+        controlled: false,
+        status: 200,
+    };
     world.tell(host, Input::Fetched { resources: vec![resource] });
     world.run(SECOND);
     assert!(world.visitors[host].storage.is_empty());

@@ -44,8 +44,14 @@ fn asks_for(output: &Output, wanted: AssetId) -> bool {
 }
 
 fn fetched(url: &str) -> Input {
-    let resource =
-        FetchedResource { url: url.into(), bytes: 9, first_byte_ms: 1, total_ms: 2, controlled: true };
+    let resource = FetchedResource {
+        url: url.into(),
+        bytes: 9,
+        first_byte_ms: 1,
+        total_ms: 2,
+        controlled: true,
+        status: 200,
+    };
     Input::Fetched { resources: vec![resource] }
 }
 

@@ -22,6 +22,7 @@ fn fetched(total_ms: u32) -> Input {
         first_byte_ms: total_ms / 2,
         total_ms,
         controlled: true,
+        status: 200,
     };
     Input::Fetched { resources: vec![resource] }
 }

@@ -36,4 +36,4 @@ pub use time::Timestamp;
 
 /// The version of everything in this crate, agreed at `hello`. A node refuses a peer whose version it does not
 /// speak with [`Reason::ProtocolVersion`], and the peer's client then stays out of the way until it is updated.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;

@@ -35,11 +35,23 @@ pub struct Asset {
     /// How long from the arrival of this message the asset stays fresh, in milliseconds.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub fresh_ms: u64,
+    /// The status of the answer: 200, or 404 or 410 of what is missing, whose content is the page that says so.
+    pub status: u16,
     /// The response headers that make the answer the origin's: `content-type`, `etag`, `cache-control`, ….
     pub headers: Arc<Headers>,
     /// The digests of the pieces, for assets of one segment; larger ones are asked for with `pieces`.
     #[serde(default)]
     pub pieces: Option<Arc<PieceDigests>>,
+}
+
+/// The status of what is there.
+pub const OK: u16 = 200;
+
+impl Asset {
+    /// Whether it is the absence of something that is admitted.
+    pub fn is_missing(&self) -> bool {
+        self.status != OK
+    }
 }
 
 /// Response headers, names in lower case, in the order in which the origin gave them.

@@ -80,8 +80,11 @@ pub enum ToNode {
     Seen {
         /// Absolute URLs without fragments.
         urls: Vec<Box<str>>,
+        /// The origin says that they are not there.
+        #[serde(default)]
+        missing: bool,
     },
-    /// The visitor's own copy of these differs from the admitted one.
+    /// The visitor's own copy of these differs from the admitted one, or the origin answered with another status.
     Differs {
         /// The assets.
         assets: Vec<AssetId>,

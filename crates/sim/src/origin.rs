@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edgeweave_coordinator::io::{Content as Digests, Fetched};
-use edgeweave_protocol::manifest::Headers;
+use edgeweave_protocol::manifest::{Headers, OK};
 use edgeweave_protocol::{Reason, Timestamp};
 
 use crate::content::Content;
@@ -15,6 +15,9 @@ pub(crate) const ORIGIN: &str = "https://site";
 
 /// How long the node guesses an answer to be fresh whose origin says nothing: its `heuristic_freshness_s`.
 pub(crate) const HEURISTIC: Duration = Duration::from_secs(60);
+
+/// How long the node guesses the word that something is missing to be fresh: its `missing_freshness_s`.
+pub(crate) const MISSING: Duration = Duration::from_secs(60);
 
 /// How long a browser guesses that: a tenth of the time since the last modification (RFC 9111, section 4.2.2), which
 /// is given as [`MODIFIED_AGO`].
@@ -36,8 +39,12 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) fn new(site: &Site, unix_ms: u64) -> Self {
-        let url = |asset: usize| format!("{ORIGIN}/assets/{asset}").into();
-        Self { unix_ms, urls: (0..site.assets.len()).map(url).collect() }
+        // The node knows by the name of what is missing that it would have been a file.
+        let end = |caching: Caching| if caching == Caching::Missing { ".css" } else { "" };
+        let url = |(asset, model): (usize, &AssetModel)| {
+            format!("{ORIGIN}/assets/{asset}{}", end(model.caching)).into()
+        };
+        Self { unix_ms, urls: site.assets.iter().enumerate().map(url).collect() }
     }
 
     /// An asset's URL.
@@ -52,7 +59,8 @@ impl Origin {
 
     /// The asset that a URL names.
     pub(crate) fn asset(url: &str) -> Option<u32> {
-        url.strip_prefix(ORIGIN)?.strip_prefix("/assets/")?.parse().ok()
+        let name = url.strip_prefix(ORIGIN)?.strip_prefix("/assets/")?;
+        name.split('.').next()?.parse().ok()
     }
 
     /// What the origin has of an asset for somebody; `None` asks without cookies.
@@ -92,7 +100,7 @@ impl Origin {
         }
         let size = u64::from(model.bytes);
         let content = Digests { size, hash: content.hash(), pieces: content.piece_digests(size) };
-        Ok(Fetched { status: 200, headers, content: Some(content) })
+        Ok(Fetched { status: status(model.caching), headers, content: Some(content) })
     }
 
     fn headers(&self, now: Timestamp, model: &AssetModel, etag: &str) -> Headers {
@@ -101,7 +109,7 @@ impl Origin {
         let control = match model.caching {
             Caching::Immutable => Some(format!("public, max-age={}, immutable", FOREVER.as_secs())),
             Caching::MaxAge { seconds } => Some(format!("public, max-age={seconds}")),
-            Caching::Unsaid => None,
+            Caching::Unsaid | Caching::Missing => None,
             Caching::Private => Some("private, max-age=300".into()),
             Caching::NoStore => Some("no-store".into()),
             Caching::SetCookie | Caching::VariesByCookie => Some("max-age=3600".into()),
@@ -128,9 +136,14 @@ impl Origin {
     }
 }
 
+/// The status of the answer.
+pub(crate) fn status(caching: Caching) -> u16 {
+    if caching == Caching::Missing { 404 } else { OK }
+}
+
 /// Whether everybody gets the same, and a shared cache may keep it.
 pub(crate) fn is_public(caching: Caching) -> bool {
-    matches!(caching, Caching::Immutable | Caching::MaxAge { .. } | Caching::Unsaid)
+    matches!(caching, Caching::Immutable | Caching::MaxAge { .. } | Caching::Unsaid | Caching::Missing)
 }
 
 /// For how long a browser's own HTTP cache may answer with it; `None` when it may not keep it.
@@ -141,7 +154,7 @@ pub(crate) fn browser_lifetime(caching: Caching) -> Option<Duration> {
         Caching::Unsaid => Some(BROWSER_HEURISTIC),
         Caching::Private => Some(Duration::from_secs(300)),
         Caching::SetCookie => Some(Duration::from_secs(3_600)),
-        Caching::NoStore | Caching::VariesByCookie => None,
+        Caching::NoStore | Caching::VariesByCookie | Caching::Missing => None,
     }
 }
 
@@ -149,6 +162,7 @@ pub(crate) fn browser_lifetime(caching: Caching) -> Option<Duration> {
 pub(crate) fn mesh_lifetime(caching: Caching) -> Duration {
     match caching {
         Caching::Unsaid => BROWSER_HEURISTIC.max(HEURISTIC),
+        Caching::Missing => MISSING,
         caching => browser_lifetime(caching).unwrap_or_default(),
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use edgeweave_engine::io::FetchedResource;
+use edgeweave_protocol::manifest::OK;
 
 use crate::browser::{Ahead, Load, Request, RequestKey};
 use crate::event::{Arm, Event, Server};
@@ -148,6 +149,7 @@ impl Simulation {
                                 first_byte_ms: 0,
                                 total_ms: took.as_millis() as u32,
                                 controlled,
+                                status: OK,
                             },
                         );
                     }
@@ -232,6 +234,7 @@ impl Simulation {
                     first_byte_ms: took.saturating_sub(transfer),
                     total_ms: took,
                     controlled: browser.load.controlled,
+                    status: origin::status(model.caching),
                 };
                 self.fetched(key, resource);
             }

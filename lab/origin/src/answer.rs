@@ -106,8 +106,8 @@ impl Answer {
     }
 
     fn plain(status: Status) -> Self {
-        let headers =
-            vec![("content-type", "text/plain".to_owned()), ("cache-control", "no-store".to_owned())];
+        // Nothing is said of keeping it, as by nginx and Apache, which have `Cache-Control` for what they have.
+        let headers = vec![("content-type", "text/plain".to_owned())];
         Self { status, headers, body: status.phrase().into() }
     }
 

@@ -178,7 +178,7 @@ impl Swarm {
             return Ok(Fetched { status: 304, headers: page.headers, content: None });
         }
         let flavour = if page.fickle { self.fetch_count } else { page.flavour };
-        let content = (page.status == 200).then(|| content(flavour, page.size));
+        let content = matches!(page.status, 200 | 404 | 410).then(|| content(flavour, page.size));
         Ok(Fetched { status: page.status, headers: page.headers, content })
     }
 
@@ -250,7 +250,15 @@ impl Swarm {
     }
 
     pub fn see(&mut self, session: SessionId, paths: &[&str]) {
-        self.say(session, ToNode::Seen { urls: paths.iter().map(|path| url(path)).collect() });
+        self.say(
+            session,
+            ToNode::Seen { urls: paths.iter().map(|path| url(path)).collect(), missing: false },
+        );
+    }
+
+    /// The origin has told the visitor that these are not there.
+    pub fn miss(&mut self, session: SessionId, paths: &[&str]) {
+        self.say(session, ToNode::Seen { urls: paths.iter().map(|path| url(path)).collect(), missing: true });
     }
 
     pub fn hold(&mut self, session: SessionId, assets: &[AssetId]) {

@@ -177,7 +177,7 @@ async fn start_node() -> Result<(Server, String, SiteId, String), Failure> {
 async fn admit(node: &str, site: &SiteId, base: &str) -> Result<AssetSet, Failure> {
     let mut peer = Peer::join(node, site, u32::MAX).await?;
     let urls = (0..HELD).map(|index| format!("{base}/asset/{index}.css").into()).collect();
-    peer.say(&ToNode::Seen { urls }).await?;
+    peer.say(&ToNode::Seen { urls, missing: false }).await?;
     let mut admitted: Vec<AssetId> = Vec::new();
     let all = async {
         while admitted.len() < HELD as usize {

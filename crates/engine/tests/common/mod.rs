@@ -102,6 +102,7 @@ pub struct World {
     /// Peers that are there besides, and have nothing to say to anybody.
     pub others: u32,
     pub seen: Vec<Box<str>>,
+    pub missed: Vec<Box<str>>,
     pub differing: Vec<AssetId>,
     pub faults: Vec<(usize, Reason)>,
     pub viewed: Vec<Viewed>,
@@ -120,6 +121,7 @@ pub fn world() -> World {
         node_up: true,
         others: 0,
         seen: Vec::new(),
+        missed: Vec::new(),
         differing: Vec::new(),
         faults: Vec::new(),
         viewed: Vec::new(),
@@ -135,6 +137,13 @@ impl World {
     /// Admits an asset of so many bytes.
     pub fn with_asset(mut self, url: &str, size: usize) -> Self {
         self.admit(url, size, self.assets.len() as u8);
+        self
+    }
+
+    /// What the origin says is not there, in a page of so many bytes.
+    pub fn with_missing(mut self, url: &str, size: usize) -> Self {
+        self.admit(url, size, self.assets.len() as u8);
+        self.assets.last_mut().unwrap().status = 404;
         self
     }
 
@@ -155,6 +164,7 @@ impl World {
             hash: digest(&joined),
             size: size as u64,
             fresh_ms: 3_600_000,
+            status: 200,
             headers: vec![("content-type".into(), "image/png".into())].into(),
             pieces: Some(PieceDigests(pieces).into()),
         };
@@ -177,6 +187,7 @@ impl World {
             first_byte_ms: 100,
             total_ms: 200,
             controlled: false,
+            status: 200,
         });
         let resources = resources.collect();
         self.tell(index, Input::Fetched { resources });
@@ -361,7 +372,8 @@ impl World {
                     self.say(visitor, ToPeer::NoHolder { assets });
                 }
             }
-            ToNode::Seen { urls } => self.seen.extend(urls),
+            ToNode::Seen { urls, missing: false } => self.seen.extend(urls),
+            ToNode::Seen { urls, missing: true } => self.missed.extend(urls),
             ToNode::Differs { assets } => self.differing.extend(assets),
             ToNode::Parted { fault: Some(reason), .. } => self.faults.push((visitor, reason)),
             ToNode::Signal { to, signal } => {

@@ -119,7 +119,8 @@ impl Fetcher {
         }
         let status = response.status().as_u16();
         let headers = headers_of(&response);
-        if status != StatusCode::OK {
+        // What says that something is missing can be admitted, like what is there.
+        if !matches!(status, 200 | 404 | 410) {
             return Ok(Fetched { status, headers, content: None });
         }
         // The fetcher has decoded what it had asked for; visitors' browsers may know codings that it does not.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Response as Answer;
+use axum::http::{Response as Answer, StatusCode};
 use axum::routing::get;
 
 use super::*;
@@ -122,9 +122,14 @@ async fn redirects_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn what_is_not_found_has_no_content() {
-    let fetched = fetch_here(Router::new(), "/missing").await.unwrap();
-    assert_eq!((fetched.status, fetched.content), (404, None));
+async fn the_page_that_says_that_something_is_missing_is_read_and_that_of_other_errors_is_not() {
+    let app = Router::new()
+        .route("/forbidden", get(|| async { (StatusCode::FORBIDDEN, "no") }))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "nothing") });
+    let missing = fetch_here(app.clone(), "/missing").await.unwrap();
+    assert_eq!((missing.status, missing.content.map(|content| content.size)), (404, Some(7)));
+    let forbidden = fetch_here(app, "/forbidden").await.unwrap();
+    assert_eq!((forbidden.status, forbidden.content), (403, None));
 }
 
 #[tokio::test]

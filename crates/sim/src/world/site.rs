@@ -111,6 +111,8 @@ pub enum Caching {
     SetCookie,
     /// The answer depends on who asks.
     VariesByCookie,
+    /// The site does not have it: every page that names it is told so again, and nothing is said of keeping that word.
+    Missing,
 }
 
 impl Site {
