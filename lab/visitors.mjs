@@ -448,8 +448,8 @@ function crawlOf() {
         return {
           url: entry.name.split("#")[0],
           kind: entry.initiatorType,
-          // Of an error without a body, its headers.
-          bytes: entry.decodedBodySize || (status >= 400 ? entry.transferSize : 0),
+          // Of an error, what browsers take headers for (https://www.w3.org/TR/resource-timing/#dom-performanceresourcetiming-transfersize).
+          bytes: entry.decodedBodySize || (status >= 400 ? 300 : 0),
           status,
           render_blocking: entry.renderBlockingStatus === "blocking",
         };

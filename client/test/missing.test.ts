@@ -22,7 +22,7 @@ test(
       [HERE]: { type: "image/bmp", body: picture(1_054) },
     };
     // The node asks the origin again before that, as long as anybody uses it.
-    site = await scene({ contents, supernode: {}, admission: "missing_freshness_s = 10" });
+    site = await scene({ contents, supernode: {}, admission: "missing_freshness_s = 10\nmissing_after_s = 0" });
     const guide = await site.arrive();
     await guide.go(`${site.origin.url}/`);
     await settle(guide);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use edgeweave_protocol::manifest::is_missing;
 use edgeweave_sim::{AssetKind, Caching, GivenAsset, GivenPage, GivenSite};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -55,6 +56,7 @@ impl Site {
             self.pages.iter().enumerate().map(|(index, page)| (page.url.as_str(), index)).collect();
         let assets: BTreeMap<&str, u32> =
             (0..).zip(&self.assets).map(|(index, asset)| (asset.url.as_str(), index)).collect();
+        let instead = self.instead(&assets);
         let page = |(number, page): (usize, &Page)| {
             let mut once = BTreeSet::new();
             let loaded = page.assets.iter().filter_map(|url| assets.get(url.as_str()).copied());
@@ -70,11 +72,12 @@ impl Site {
         };
         let asset = |asset: &Asset| GivenAsset {
             url: path(&asset.url),
-            kind: kind(&asset.media_type),
+            kind: kind(asset),
             bytes: asset.bytes.try_into().unwrap_or(u32::MAX),
             caching: caching(asset.status, &asset.caching),
             changes_every_s: None,
             render_blocking: asset.render_blocking,
+            instead_of: instead.get(asset.url.as_str()).copied(),
         };
         GivenSite {
             pages: self.pages.iter().enumerate().map(page).collect(),
@@ -83,12 +86,54 @@ impl Site {
     }
 }
 
+impl Site {
+    /// What pages ask for when something is missing, and what that is: of the same name, but for its end, and next.
+    fn instead<'a>(&'a self, assets: &BTreeMap<&str, u32>) -> BTreeMap<&'a str, u32> {
+        let missing: BTreeSet<&str> = self
+            .assets
+            .iter()
+            .filter(|asset| is_missing(asset.status))
+            .map(|asset| asset.url.as_str())
+            .collect();
+        let mut instead = BTreeMap::new();
+        for page in &self.pages {
+            for (at, url) in page.assets.iter().enumerate().filter(|(_, url)| missing.contains(url.as_str()))
+            {
+                let next = page.assets[at + 1..].iter().find(|next| *next != url && stem(next) == stem(url));
+                if let Some((next, place)) = next.zip(assets.get(url.as_str())) {
+                    instead.entry(next.as_str()).or_insert(*place);
+                }
+            }
+        }
+        instead
+    }
+}
+
+/// The name of a file without what says of which kind it is.
+fn stem(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or(url);
+    path.rsplit_once('.').map_or(path, |(stem, _)| stem)
+}
+
 /// The path and the query.
 fn path(url: &str) -> String {
     Url::parse(url).map_or_else(|_| url.to_owned(), |url| url[url::Position::BeforePath..].to_owned())
 }
 
-fn kind(media_type: &str) -> AssetKind {
+fn kind(asset: &Asset) -> AssetKind {
+    if asset.status < FAILURE {
+        return kind_of_type(&asset.media_type);
+    }
+    // The type is that of the page that says so.
+    match asset.url.rsplit('.').next().unwrap_or_default() {
+        "css" => AssetKind::Style,
+        "js" | "mjs" => AssetKind::Script,
+        "woff2" | "woff" | "ttf" | "otf" | "eot" => AssetKind::Font,
+        _ => AssetKind::Picture,
+    }
+}
+
+fn kind_of_type(media_type: &str) -> AssetKind {
     match media_type.split([';', '/']).collect::<Vec<_>>().as_slice() {
         ["text", "css", ..] => AssetKind::Style,
         [_, name, ..] if name.contains("javascript") || *name == "wasm" || *name == "json" => {
@@ -100,12 +145,13 @@ fn kind(media_type: &str) -> AssetKind {
     }
 }
 
-/// What a status and a `Cache-Control` come to for the simulator: the product itself reads all of an answer.
+/// What a status and a `Cache-Control` come to for the simulator: the product itself reads all of an answer. Of what is missing
+/// visitors are told nothing of keeping that word.
 fn caching(status: u16, header: &str) -> Caching {
     let says = |word: &str| header.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
     let seconds = header.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok());
     match seconds {
-        None if matches!(status, 404 | 410) && header.is_empty() => Caching::Missing,
+        _ if is_missing(status) => Caching::Missing,
         _ if status >= FAILURE => Caching::NoStore,
         _ if says("no-store") => Caching::NoStore,
         _ if says("private") => Caching::Private,
@@ -148,14 +194,41 @@ mod tests {
     }
 
     #[test]
+    fn a_font_that_is_missing_is_asked_for_in_other_formats_one_by_one() {
+        let asset = |url: &str, status| Asset {
+            url: format!("http://o{url}"),
+            kind: "css".into(),
+            media_type: "text/plain".into(),
+            bytes: 9,
+            status,
+            caching: String::new(),
+            render_blocking: false,
+        };
+        let assets =
+            vec![asset("/f.woff2", 404), asset("/g.ttf", 404), asset("/f.woff", 404), asset("/f.ttf", 404)];
+        let urls = assets.iter().map(|asset| asset.url.clone()).collect();
+        let page = Page {
+            url: "http://o/".into(),
+            html_bytes: 7,
+            processing_ms: 1.0,
+            assets: urls,
+            links: Vec::new(),
+        };
+        let given = Site { pages: vec![page], assets }.given(16);
+        let instead: Vec<Option<u32>> = given.assets.iter().map(|asset| asset.instead_of).collect();
+        assert_eq!(instead, [None, None, Some(0), Some(2)]);
+        assert!(given.assets.iter().all(|asset| asset.kind == AssetKind::Font));
+    }
+
+    #[test]
     fn what_caches_may_do_is_read_from_the_header() {
         assert_eq!(caching(200, "max-age=9, immutable"), Caching::Immutable);
         assert_eq!(caching(200, "no-store, max-age=9"), Caching::NoStore);
         assert_eq!(caching(200, "no-cache"), Caching::MaxAge { seconds: 0 });
         assert_eq!(caching(200, ""), Caching::Unsaid);
-        assert_eq!(caching(404, ""), Caching::Missing);
+        assert_eq!(caching(404, "max-age=9"), Caching::Missing);
         assert_eq!(caching(403, "max-age=9"), Caching::NoStore);
-        assert_eq!(kind("text/javascript; charset=utf-8"), AssetKind::Script);
-        assert_eq!(kind("font/woff2"), AssetKind::Font);
+        assert_eq!(kind_of_type("text/javascript; charset=utf-8"), AssetKind::Script);
+        assert_eq!(kind_of_type("font/woff2"), AssetKind::Font);
     }
 }

@@ -32,17 +32,16 @@ const RUSTFLAGS: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-d
 /// How `wasm-opt` makes it small. Functions that are called once stay functions, but for very short ones: brotli finds more
 /// that is alike in small ones, a fifteenth of the engine. Those that are hardly more than their call go into their callers, which is
 /// another hundredth. Before that, locals are no more set to what they have already, and what values can be is looked
-/// for in the whole engine; at last, the locals that are used most have the shortest numbers. Nothing is found below 1 KiB by adding to a pointer: that is the far end of the stack, which
+/// for in the whole engine. Nothing is found below 1 KiB by adding to a pointer: that is the far end of the stack, which
 /// the linker puts first.
-const SHRINK: [&str; 8] = [
+const SHRINK: [&str; 7] = [
     "--rse",
     "--gufa-optimizing",
     "-Oz",
     "--converge",
-    "--one-caller-inline-max-function-size=10",
+    "--one-caller-inline-max-function-size=14",
     "--always-inline-max-function-size=8",
     "--low-memory-unused",
-    "--reorder-locals",
 ];
 
 /// Builds the engine; returns its path.

@@ -26,6 +26,6 @@ total_ms: number,
  */
 controlled: boolean, 
 /**
- * The answer's status; zero where browsers do not tell it.
+ * The answer's status; zero, which counts as that of what is there, where browsers do not tell it.
  */
 status: number, };

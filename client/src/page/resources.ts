@@ -12,9 +12,8 @@ export function observeResources(base: string, tell: (resources: FetchedResource
 
   const observer = new PerformanceObserver((list) => {
     const resources = (list.getEntries() as PerformanceResourceTiming[])
-      .filter(({ name }) => /^https?:/.test(name) && !isOurs(name))
       // A frame's document is a page of its own.
-      .filter(({ initiatorType }) => initiatorType !== "iframe")
+      .filter(({ name, initiatorType: by }) => /^https?:/.test(name) && !isOurs(name) && by !== "iframe")
       .map((entry) => fetchedResource(entry, entry.startTime >= controlledSince));
     if (resources.length > 0) tell(resources);
   });

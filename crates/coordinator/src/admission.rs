@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use edgeweave_protocol::Reason;
 use edgeweave_protocol::limits::{MAX_HEADER_BYTES, MAX_URL_BYTES};
-use edgeweave_protocol::manifest::{Asset, Headers, OK};
+use edgeweave_protocol::manifest::{Asset, Headers, OK, is_missing};
 use http::header::{HeaderName, HeaderValue};
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
@@ -17,6 +17,10 @@ const SHORTEST_LIFETIME: Duration = Duration::from_secs(5);
 /// The longest lifetime guessed from the last modification; RFC 9111, section 4.2.2, says that guesses beyond a day
 /// deserve a warning.
 const LONGEST_GUESS: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest time for which something is taken to be missing before the origin is asked again, whatever that said: it may have
+/// said so for everything in a folder, and whoever publishes a file wants it seen. RFC 9111, section 4.2, allows less than is said.
+const LONGEST_MISSING: Duration = Duration::from_secs(600);
 
 /// The directives that say for how long an answer is fresh.
 const LIFETIMES: [&str; 2] = ["s-maxage", "max-age"];
@@ -35,14 +39,14 @@ impl Presence {
     pub(crate) fn of(status: u16) -> Option<Self> {
         match status {
             OK => Some(Self::Here),
-            404 | 410 => Some(Self::Missing),
+            status if is_missing(status) => Some(Self::Missing),
             _ => None,
         }
     }
 
     /// What an admitted asset says.
     pub(crate) fn of_asset(asset: &Asset) -> Self {
-        if asset.is_missing() { Self::Missing } else { Self::Here }
+        if is_missing(asset.status) { Self::Missing } else { Self::Here }
     }
 }
 
@@ -75,8 +79,8 @@ pub(crate) fn judge(
     unix_ms: u64,
     rules: &AdmissionRules,
 ) -> Result<Freshness, Reason> {
-    let is_missing = presence == Presence::Missing;
-    if is_missing && rules.missing_freshness_s == 0 {
+    let is_absence = presence == Presence::Missing;
+    if is_absence && rules.missing_freshness_s == 0 {
         return Err(Reason::Status);
     }
     let control = Control::of(headers);
@@ -95,7 +99,7 @@ pub(crate) fn judge(
         return Err(Reason::Varies);
     }
     // The page that says that something is missing is shown to nobody, so that it may be of any type.
-    let is_document = !is_missing && list(headers, "content-type").any(|kind| kind.starts_with("text/html"));
+    let is_document = !is_absence && list(headers, "content-type").any(|kind| kind.starts_with("text/html"));
     if is_document || control.has("no-cache") {
         return Err(Reason::NotCacheable);
     }
@@ -113,10 +117,15 @@ pub(crate) fn judge(
     if lifetime < SHORTEST_LIFETIME || left.is_zero() {
         return Err(Reason::NotCacheable);
     }
+    if is_absence {
+        // The file may come, and then it is not the origin's failure that is to be borne.
+        return Ok(Freshness { left: left.min(LONGEST_MISSING), grace: Duration::ZERO });
+    }
     Ok(Freshness { left, grace: grace(&control, rules) })
 }
 
-/// The freshness lifetime, which is a guess when the origin says nothing of it; it begins with what the rules say then.
+/// The freshness lifetime. Where the origin says nothing of it, it is guessed, knowing a tenth of the time since the last
+/// modification.
 fn lifetime(
     headers: &Headers,
     control: &Control,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweave_protocol::limits::{MAX_ADMITTED, MAX_ASSET_BYTES, MAX_TO_PEER_BYTES, PIECE_BYTES};
-use edgeweave_protocol::manifest::{Asset, Headers};
+use edgeweave_protocol::manifest::{Asset, Headers, is_missing};
 use edgeweave_protocol::{AssetId, Digest, Reason, Timestamp};
 use rand::Rng;
 
@@ -13,8 +13,9 @@ use crate::admission::{self, Freshness, Presence};
 use crate::fetches::Task;
 use crate::io::{Content, Fetched, Output};
 use crate::manifest::{Admission, Upkeep};
+use crate::revalidate::VISITORS_DIFFER_FOR;
 use crate::session::Member;
-use crate::sightings::{NotAdmitted, Witness};
+use crate::sightings::{NotAdmitted, Threshold, Witness};
 
 /// The largest asset that can be admitted, in bytes: one message has to tell the digests of all its pieces.
 const MOST_BYTES: u64 = {
@@ -29,6 +30,9 @@ pub(crate) const REFUSED_FOR: Duration = Duration::from_secs(600);
 
 /// The same when its origin could not be reached or failed: that passes.
 pub(crate) const FAILED_FOR: Duration = Duration::from_secs(30);
+
+/// The most that is admitted as missing at a time: all of it is asked for again every minute, and anybody can make up names.
+const MOST_MISSING: usize = 256;
 
 /// The status of an origin that will answer later.
 const TOO_MANY_REQUESTS: u16 = 429;
@@ -59,7 +63,16 @@ impl Coordinator {
     /// so, and the same word for somebody whom the origin does not know.
     pub(crate) fn sighted(&mut self, now: Timestamp, by: Witness, presence: Presence, url: &str) {
         if let Some(id) = self.manifest.by_url(url) {
-            return self.used(now, id);
+            let admitted = self.manifest.get(id).map(|entry| Presence::of_asset(entry.asset()));
+            if (admitted, presence) != (Some(Presence::Missing), Presence::Here) {
+                return self.used(now, id);
+            }
+            // Whom the origin knows, it gives what it has.
+            self.remove(now, id, Reason::VisitorsDiffer);
+            self.missed.refused.insert(now, url, VISITORS_DIFFER_FOR);
+        }
+        if presence == Presence::Missing && !self.can_be_missing(now, url) {
+            return;
         }
         let is_refused = self.not_admitted(presence).refused.contains(now, url);
         if !self.setup.policy.enabled || is_refused || self.fetches.contains(url) {
@@ -69,10 +82,21 @@ impl Coordinator {
             // Pages load much from elsewhere: what can be told from the URL alone need not be remembered.
             return *self.counts.refusals.entry(reason).or_default() += 1;
         }
-        let threshold = self.setup.admission.sightings;
+        let rules = &self.setup.admission;
+        let time = match presence {
+            Presence::Here => Duration::ZERO,
+            Presence::Missing => Duration::from_secs(rules.missing_after_s.into()),
+        };
+        let threshold = Threshold { visitors: rules.sightings, time };
         if self.not_admitted(presence).sightings.add(now, url, by, threshold) {
             self.fetches.push(url, Task::Consider(presence));
         }
+    }
+
+    /// Whether what some visitors miss may be admitted as missing: nobody has seen it lately, and there is a supernode to give what
+    /// no visitor's browser keeps.
+    fn can_be_missing(&self, now: Timestamp, url: &str) -> bool {
+        self.setup.policy.supernode && !self.seen.sightings.contains(now, url)
     }
 
     fn max_bytes(&self) -> u64 {
@@ -106,7 +130,13 @@ impl Coordinator {
         match task {
             Some(Task::Consider(presence)) => match self.judge(now, url, presence, outcome) {
                 Ok(judged) => self.fetches.push(url, Task::Confirm(presence, judged.content.hash)),
-                Err(reason) => self.refuse(now, url, presence, reason, wait),
+                Err(reason) => {
+                    if reason == Reason::Status && !self.warming.contains(url) {
+                        // Visitors are told one thing, and the node another.
+                        self.missed.refused.insert(now, url, VISITORS_DIFFER_FOR);
+                    }
+                    self.refuse(now, url, presence, reason, wait);
+                }
             },
             Some(Task::Confirm(presence, hash)) => match self.judge(now, url, presence, outcome) {
                 Ok(judged) if judged.content.hash == hash => self.confirmed(now, url, judged),
@@ -151,7 +181,7 @@ impl Coordinator {
         if let Some(id) = self.manifest.by_url(url) {
             self.remove(now, id, Reason::Changed);
         }
-        self.make_room(now);
+        self.make_room(now, is_missing(status));
         let fresh_until = now + freshness.left;
         let asset = Asset {
             id: AssetId(0),
@@ -169,9 +199,13 @@ impl Coordinator {
         self.counts.admissions += 1;
     }
 
-    fn make_room(&mut self, now: Timestamp) {
+    fn make_room(&mut self, now: Timestamp, for_missing: bool) {
+        if for_missing && self.manifest.count_missing() >= MOST_MISSING {
+            let least_used = self.manifest.least_used(|entry| is_missing(entry.asset().status));
+            least_used.into_iter().for_each(|id| _ = self.remove(now, id, Reason::Evicted));
+        }
         while self.manifest.len() >= MAX_ADMITTED {
-            let Some(id) = self.manifest.least_used() else { break };
+            let Some(id) = self.manifest.least_used(|_| true) else { break };
             self.remove(now, id, Reason::Evicted);
         }
         if self.manifest.is_exhausted() {
@@ -200,7 +234,9 @@ impl Coordinator {
     /// A URL is not admitted, and is not considered again for a while.
     fn refuse(&mut self, now: Timestamp, url: &str, presence: Presence, reason: Reason, wait: Duration) {
         self.not_admitted(presence).refused.insert(now, url, wait);
-        self.warmed(url, Err(reason));
+        if presence == Presence::Here {
+            self.warmed(url, Err(reason));
+        }
         *self.counts.refusals.entry(reason).or_default() += 1;
     }
 

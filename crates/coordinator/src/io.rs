@@ -52,6 +52,9 @@ pub struct AdmissionRules {
     /// The freshness in seconds given to the answer that a file of such a kind is not there (404 or 410), whose origin says
     /// nothing of freshness; zero where no such answer is to be admitted. CDNs give it 10 s (CloudFront) to 180 s (Cloudflare).
     pub missing_freshness_s: u32,
+    /// For how many seconds visitors must have missed something before it is considered as missing: a file that is being
+    /// published is there for some visitors before it is for others.
+    pub missing_after_s: u32,
     /// For how many seconds past its freshness an asset stays in use while its origin fails or cannot be reached,
     /// unless the origin demands revalidation (RFC 9111, section 4.2.4).
     pub stale_if_error_s: u32,
@@ -59,7 +62,13 @@ pub struct AdmissionRules {
 
 impl Default for AdmissionRules {
     fn default() -> Self {
-        Self { sightings: 2, heuristic_freshness_s: 60, missing_freshness_s: 60, stale_if_error_s: 24 * 3600 }
+        Self {
+            sightings: 2,
+            heuristic_freshness_s: 60,
+            missing_freshness_s: 60,
+            missing_after_s: 30,
+            stale_if_error_s: 24 * 3600,
+        }
     }
 }
 

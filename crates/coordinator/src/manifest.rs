@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use edgeweave_protocol::digest::PieceDigests;
 use edgeweave_protocol::limits::{MAX_ASSETS, MAX_TO_PEER_BYTES, SEGMENT_PIECES};
-use edgeweave_protocol::manifest::{Asset, Headers, ManifestDelta, ManifestVersion, Renewal, piece_count};
+use edgeweave_protocol::manifest::{
+    Asset, Headers, ManifestDelta, ManifestVersion, Renewal, is_missing, piece_count,
+};
 use edgeweave_protocol::{AssetId, Timestamp};
 
 /// Assets admitted within so long of each other are told together; removals are told at once.
@@ -182,9 +184,15 @@ impl Manifest {
         self.entries.values().map(|entry| Asset { pieces: None, ..entry.told(now) }).collect()
     }
 
-    /// The asset that was used longest ago.
-    pub(crate) fn least_used(&self) -> Option<AssetId> {
-        self.entries.iter().min_by_key(|(id, entry)| (entry.used_at, **id)).map(|(id, _)| *id)
+    /// How much of it is admitted as missing.
+    pub(crate) fn count_missing(&self) -> usize {
+        self.entries.values().filter(|entry| is_missing(entry.asset.status)).count()
+    }
+
+    /// The asset that was used longest ago, of some.
+    pub(crate) fn least_used(&self, of: impl Fn(&Entry) -> bool) -> Option<AssetId> {
+        let some = self.entries.iter().filter(|(_, entry)| of(entry));
+        some.min_by_key(|(id, entry)| (entry.used_at, **id)).map(|(id, _)| *id)
     }
 
     /// Admits an asset. There must be none of that URL.
@@ -471,8 +479,8 @@ mod tests {
     fn what_was_used_longest_ago_leaves_first() {
         let mut manifest = Manifest::new(5);
         let [a, b] = ["a", "b"].map(|url| manifest.admit(START, admission(url)));
-        assert_eq!(manifest.least_used(), Some(a));
+        assert_eq!(manifest.least_used(|_| true), Some(a));
         manifest.entries.get_mut(&a).unwrap().used_at = START + BATCH;
-        assert_eq!(manifest.least_used(), Some(b));
+        assert_eq!(manifest.least_used(|_| true), Some(b));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edgeweave_protocol::limits::MAX_FIND_ASSETS;
-use edgeweave_protocol::manifest::{Headers, OK};
+use edgeweave_protocol::manifest::{Headers, OK, is_missing};
 use edgeweave_protocol::{AssetId, Reason, Timestamp};
 
 use crate::Coordinator;
@@ -42,7 +42,7 @@ const DOUBTERS: usize = 3;
 const HOLDERS_A_DOUBTER: usize = 10;
 
 /// A URL that visitors receive other bytes for than we do is not considered again for so long.
-const VISITORS_DIFFER_FOR: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const VISITORS_DIFFER_FOR: Duration = Duration::from_secs(24 * 3600);
 
 impl Coordinator {
     /// Plans the next check of an asset that has just got its freshness.
@@ -76,8 +76,11 @@ impl Coordinator {
             if !is_held && entry.used_at < entry.checked_at {
                 continue;
             }
-            let (url, validators) =
-                (entry.asset().url.clone(), admission::validators(&entry.asset().headers));
+            let asset = entry.asset();
+            let url = asset.url.clone();
+            // Those of a page that says that something is missing are not those of the file that may be there now.
+            let validators =
+                if is_missing(asset.status) { Headers::new() } else { admission::validators(&asset.headers) };
             self.fetches.push(&url, Task::Check(id, validators));
         }
     }
@@ -97,10 +100,15 @@ impl Coordinator {
         }
         match outcome {
             Ok(Fetched { status: 304, headers, .. }) if !validators.is_empty() => {
-                let asset = entry.asset();
-                let headers = admission::updated(&asset.headers, &headers);
-                let (url, presence) = (asset.url.clone(), Presence::of_asset(asset));
-                match admission::judge(&url, presence, &headers, self.unix_ms(now), &self.setup.admission) {
+                let url = entry.asset().url.clone();
+                let headers = admission::updated(&entry.asset().headers, &headers);
+                match admission::judge(
+                    &url,
+                    Presence::Here,
+                    &headers,
+                    self.unix_ms(now),
+                    &self.setup.admission,
+                ) {
                     Ok(freshness) => self.renew(now, id, &headers, freshness),
                     Err(reason) => self.remove_and_refuse(now, id, reason),
                 }

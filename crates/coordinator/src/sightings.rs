@@ -30,6 +30,15 @@ pub(crate) struct Witness {
     pub(crate) address: u64,
 }
 
+/// What it takes for a URL to be considered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Threshold {
+    /// Distinct visitors.
+    pub(crate) visitors: u32,
+    /// The time from the first of their sightings to the last.
+    pub(crate) time: Duration,
+}
+
 /// Sightings that have not led to a fetch.
 #[derive(Debug, Default)]
 pub(crate) struct Sightings {
@@ -38,35 +47,44 @@ pub(crate) struct Sightings {
 
 #[derive(Debug)]
 struct Sighted {
-    /// Distinct; fewer than the threshold.
+    /// Distinct; no more than the threshold.
     by: Vec<Witness>,
+    first: Timestamp,
     last: Timestamp,
 }
 
 impl Sightings {
     /// A visitor has seen a URL; true when that makes the threshold, and the URL starts from nothing then.
-    pub(crate) fn add(&mut self, now: Timestamp, url: &str, witness: Witness, threshold: u32) -> bool {
-        if threshold <= 1 {
+    pub(crate) fn add(&mut self, now: Timestamp, url: &str, witness: Witness, threshold: Threshold) -> bool {
+        if threshold.visitors <= 1 && threshold.time.is_zero() {
             return true;
         }
         if self.urls.len() >= MAX_REMEMBERED && !self.urls.contains_key(url) {
             forget_half(&mut self.urls, |sighted| sighted.last);
         }
-        let sighted = self.urls.entry(url.into()).or_insert_with(|| Sighted { by: Vec::new(), last: now });
+        let sighted =
+            self.urls.entry(url.into()).or_insert_with(|| Sighted { by: Vec::new(), first: now, last: now });
         if now.since(sighted.last) > SIGHTING_COUNTS {
             sighted.by.clear();
+            sighted.first = now;
         }
         sighted.last = now;
         let same_address = sighted.by.iter().filter(|other| other.address == witness.address).count();
         let is_new = sighted.by.iter().all(|other| other.visitor != witness.visitor);
-        if is_new && same_address < MAX_AN_ADDRESS {
+        let visitors = threshold.visitors as usize;
+        if is_new && same_address < MAX_AN_ADDRESS && sighted.by.len() < visitors {
             sighted.by.push(witness);
         }
-        let enough = sighted.by.len() >= threshold as usize;
+        let enough = sighted.by.len() >= visitors && now.since(sighted.first) >= threshold.time;
         if enough {
             self.urls.remove(url);
         }
         enough
+    }
+
+    /// Whether somebody has seen a URL lately.
+    pub(crate) fn contains(&self, now: Timestamp, url: &str) -> bool {
+        self.urls.get(url).is_some_and(|sighted| now.since(sighted.last) <= SIGHTING_COUNTS)
     }
 
     /// Forgets who has seen a URL.
@@ -120,6 +138,8 @@ fn forget_half<T>(map: &mut BTreeMap<Box<str>, T>, time: impl Fn(&T) -> Timestam
 mod tests {
     use super::*;
 
+    const TWO: Threshold = Threshold { visitors: 2, time: Duration::ZERO };
+
     fn by(visitor: u32) -> Witness {
         Witness { visitor, address: 7 }
     }
@@ -128,18 +148,32 @@ mod tests {
     fn it_takes_distinct_visitors() {
         let now = Timestamp::ZERO;
         let mut sightings = Sightings::default();
-        assert!(!sightings.add(now, "a", by(1), 2));
-        assert!(!sightings.add(now, "a", by(1), 2));
-        assert!(!sightings.add(now, "b", by(2), 2));
-        assert!(sightings.add(now, "a", by(2), 2));
-        assert!(!sightings.add(now + 2 * SIGHTING_COUNTS, "b", by(3), 2));
-        assert!(sightings.add(now, "c", by(1), 1));
+        assert!(!sightings.add(now, "a", by(1), TWO));
+        assert!(!sightings.add(now, "a", by(1), TWO));
+        assert!(!sightings.add(now, "b", by(2), TWO));
+        assert!(sightings.add(now, "a", by(2), TWO));
+        assert!(!sightings.add(now + 2 * SIGHTING_COUNTS, "b", by(3), TWO));
+        assert!(sightings.add(now, "c", by(1), Threshold { visitors: 1, ..TWO }));
+    }
+
+    #[test]
+    fn it_can_take_time() {
+        let slowly = Threshold { time: Duration::from_secs(30), ..TWO };
+        let mut sightings = Sightings::default();
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
+        assert!(!sightings.add(at(0), "a", by(1), slowly));
+        assert!(!sightings.add(at(29), "a", by(2), slowly));
+        assert!(sightings.contains(at(29), "a") && !sightings.contains(at(29), "b"));
+        assert!(sightings.add(at(30), "a", by(2), slowly));
+        let alone = Threshold { visitors: 1, ..slowly };
+        assert!(!sightings.add(at(0), "b", by(1), alone));
+        assert!(sightings.add(at(30), "b", by(1), alone));
     }
 
     #[test]
     fn one_address_is_no_crowd() {
         let mut sightings = Sightings::default();
-        let threshold = 2 * MAX_AN_ADDRESS as u32;
+        let threshold = Threshold { visitors: 2 * MAX_AN_ADDRESS as u32, ..TWO };
         assert!((0..1_000).all(|visitor| !sightings.add(Timestamp::ZERO, "a", by(visitor), threshold)));
         let elsewhere = |visitor| Witness { visitor, address: u64::from(visitor) };
         assert!((2_000..2_010).any(|visitor| sightings.add(
@@ -156,7 +190,7 @@ mod tests {
         let mut refused = Refused::default();
         for n in 0..3 * MAX_REMEMBERED as u64 {
             let now = Timestamp::from_micros(n);
-            sightings.add(now, &n.to_string(), by(1), 2);
+            sightings.add(now, &n.to_string(), by(1), TWO);
             refused.insert(now, &n.to_string(), Duration::from_secs(600));
         }
         assert!(sightings.len() <= MAX_REMEMBERED && refused.until.len() <= MAX_REMEMBERED);

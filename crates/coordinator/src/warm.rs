@@ -26,12 +26,6 @@ impl Coordinator {
             return self.out.push(Output::Warmed { url, outcome: Err(reason) });
         }
         self.seen.refused.remove(&url);
-        // What was missing is to be there now.
-        let entry = self.manifest.by_url(&url).and_then(|id| self.manifest.get(id));
-        let missing = entry.map(Entry::asset).filter(|asset| Presence::of_asset(asset) == Presence::Missing);
-        if let Some(id) = missing.map(|asset| asset.id) {
-            self.remove(self.latest, id, Reason::Changed);
-        }
         self.warming.insert(url.clone());
         self.go_on_warming(&url);
     }
@@ -42,8 +36,13 @@ impl Coordinator {
         if !self.warming.contains(url) {
             return;
         }
-        if self.manifest.by_url(url).is_some() {
-            return self.warmed(url, Ok(()));
+        if let Some(asset) = self.manifest.by_url(url).and_then(|id| self.manifest.get(id)).map(Entry::asset)
+        {
+            if Presence::of_asset(asset) == Presence::Here {
+                return self.warmed(url, Ok(()));
+            }
+            // What was missing is to be there now.
+            self.remove(self.latest, asset.id, Reason::Changed);
         }
         self.fetches.push(url, Task::Consider(Presence::Here));
         if !self.fetches.contains(url) {

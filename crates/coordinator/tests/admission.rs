@@ -5,8 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::{Page, headers_of, hello, image, page, rules, setup, swarm, swarm_with, url};
-use edgeweave_coordinator::Input;
 use edgeweave_coordinator::io::Place;
+use edgeweave_coordinator::{AdmissionRules, Input};
 use edgeweave_protocol::limits::MAX_ADMITTED;
 use edgeweave_protocol::message::{ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
@@ -211,11 +211,9 @@ fn what_visitors_miss_is_admitted_as_missing() {
     let mut swarm = swarm_with(two).serving("/a.css?v=1", not_found());
     swarm.join(1);
     swarm.join(2);
-    // Somebody has seen it, somebody has not: it may depend on who asks.
-    swarm.see(1, &["/a.css?v=1"]);
-    swarm.miss(2, &["/a.css?v=1"]);
-    assert_eq!(swarm.fetched(), []);
     swarm.miss(1, &["/a.css?v=1"]);
+    assert_eq!(swarm.fetched(), []);
+    swarm.miss(2, &["/a.css?v=1"]);
     assert_eq!(swarm.fetched().len(), 2);
     let asset = swarm.admitted("/a.css?v=1").unwrap();
     assert_eq!((asset.status, asset.fresh_ms), (404, 60_000));
@@ -229,7 +227,13 @@ fn only_what_nobody_would_be_given_is_admitted_as_missing() {
     let long = ("cache-control", "public, max-age=600");
     for (path, page, fresh_ms) in [
         // The origin says for how long.
-        ("/a", Page { status: 410, ..page(&[long]) }, Some(600_000)),
+        ("/a", Page { status: 410, ..page(&[("cache-control", "max-age=300")]) }, Some(300_000)),
+        // Not for longer than it takes until somebody wonders.
+        (
+            "/a",
+            Page { status: 410, ..page(&[("cache-control", "max-age=31536000, immutable")]) },
+            Some(600_000),
+        ),
         ("/a.woff2", Page { status: 404, ..page(&[]) }, Some(60_000)),
         // A program may know its visitors by what the node does not send.
         ("/a", not_found(), None),
@@ -252,6 +256,76 @@ fn only_what_nobody_would_be_given_is_admitted_as_missing() {
     swarm.join(1);
     swarm.miss(1, &["/a.css"]);
     assert_eq!((swarm.admitted("/a.css"), swarm.refusals(Reason::Status)), (None, 1));
+}
+
+#[test]
+fn what_somebody_is_given_is_not_missing() {
+    // Whom the origin knows by a cookie it gives what it has, and nothing of the answers says so.
+    let mut two = setup();
+    two.admission = rules(2);
+    let mut swarm = swarm_with(two).serving("/a.png", not_found());
+    (1..=4).for_each(|session| _ = swarm.join(session));
+    swarm.see(1, &["/a.png"]);
+    [2, 3].into_iter().for_each(|session| swarm.miss(session, &["/a.png"]));
+    assert_eq!((swarm.admitted("/a.png"), swarm.fetched()), (None, vec![]));
+    // Two are given it, and the node is not.
+    swarm.see(4, &["/a.png"]);
+    assert_eq!((swarm.fetched().len(), swarm.refusals(Reason::Status)), (1, 1));
+    swarm.run(Duration::from_secs(3_600));
+    [1, 2, 3].into_iter().for_each(|session| swarm.miss(session, &["/a.png"]));
+    assert_eq!(swarm.admitted("/a.png"), None);
+
+    // Somebody is given what is admitted as missing already.
+    swarm.set("/b.png", not_found());
+    [2, 3].into_iter().for_each(|session| swarm.miss(session, &["/b.png"]));
+    assert_eq!(swarm.admitted("/b.png").unwrap().status, 404);
+    swarm.see(1, &["/b.png"]);
+    assert_eq!(swarm.admitted("/b.png"), None);
+    swarm.run(Duration::from_secs(3_600));
+    [2, 3].into_iter().for_each(|session| swarm.miss(session, &["/b.png"]));
+    assert_eq!(swarm.admitted("/b.png"), None);
+}
+
+#[test]
+fn a_file_that_is_being_published_is_not_missing() {
+    let mut slow = setup();
+    slow.admission = AdmissionRules { missing_after_s: 30, ..rules(1) };
+    let mut swarm = swarm_with(slow).serving("/a.js", not_found());
+    swarm.join(1);
+    for _ in 0..29 {
+        swarm.miss(1, &["/a.js"]);
+        swarm.run(Duration::from_secs(1));
+    }
+    assert_eq!(swarm.fetched(), []);
+    swarm.run(Duration::from_secs(1));
+    swarm.miss(1, &["/a.js"]);
+    assert_eq!(swarm.admitted("/a.js").unwrap().status, 404);
+}
+
+#[test]
+fn what_is_missing_takes_no_place_of_what_is_there() {
+    let mut swarm = swarm().serving("/a.png", image());
+    swarm.join(1);
+    let there = swarm.admit(1, "/a.png");
+    for name in 0..300 {
+        let path = format!("/{name}.css");
+        swarm.set(&path, not_found());
+        swarm.miss(1, &[&path]);
+        swarm.run(Duration::from_millis(200));
+    }
+    assert_eq!(swarm.coordinator.counts().assets, 257);
+    assert_eq!(swarm.admitted("/a.png").unwrap().id, there);
+    assert_eq!((swarm.admitted("/0.css"), swarm.admitted("/299.css").unwrap().status), (None, 404));
+}
+
+#[test]
+fn without_a_supernode_nobody_has_what_is_missing_first() {
+    let mut none = setup();
+    none.policy.supernode = false;
+    let mut swarm = swarm_with(none).serving("/a.css", not_found());
+    swarm.join(1);
+    swarm.miss(1, &["/a.css"]);
+    assert_eq!((swarm.admitted("/a.css"), swarm.fetched()), (None, vec![]));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use common::{content, headers_of, setup, url};
 use edgeweave_coordinator::io::{Fetched, Place};
 use edgeweave_coordinator::{Coordinator, Input, Output, SessionId};
 use edgeweave_protocol::limits::{MAX_FIND_ASSETS, MAX_LIKELY_ASSETS, MAX_TO_PEER_BYTES};
-use edgeweave_protocol::manifest::{Asset, ManifestVersion};
+use edgeweave_protocol::manifest::{Asset, ManifestVersion, is_missing};
 use edgeweave_protocol::message::{Meeting, ToNode, ToPeer};
 use edgeweave_protocol::policy::Policy;
 use edgeweave_protocol::{AssetId, AssetSet, PROTOCOL_VERSION, PeerId, Reason, Timestamp};
@@ -388,9 +388,9 @@ impl World {
     fn check_admitted(&self, asset: &Asset) {
         let url = &*asset.url;
         let answers = &self.answers[url];
-        let is_missing = asset.is_missing();
-        assert!(!is_missing || self.missed.contains(url), "nobody has missed {url}");
-        let allowed = |kind: Kind| if is_missing { kind == Kind::NotFound } else { kind.may_be_admitted() };
+        let is_absence = is_missing(asset.status);
+        assert!(!is_absence || self.missed.contains(url), "nobody has missed {url}");
+        let allowed = |kind: Kind| if is_absence { kind == Kind::NotFound } else { kind.may_be_admitted() };
         let agree =
             |pair: &[(Kind, u8)]| pair.iter().all(|(kind, _)| allowed(*kind)) && pair[0].1 == pair[1].1;
         assert!(answers.windows(2).any(agree), "{url} is admitted after {answers:?}");

@@ -115,17 +115,33 @@ fn what_was_missing_and_appears_is_admitted_soon() {
 }
 
 #[test]
-fn a_visitor_who_is_given_what_is_missing_has_it_asked_for() {
-    let mut swarm =
-        swarm().serving("/a.png", Page { status: 404, ..page(&[("cache-control", "max-age=86400")]) });
+fn a_file_older_than_the_page_that_says_that_it_is_missing_is_found() {
+    let said = [("content-type", "text/html"), ("etag", "\"1\"")];
+    let mut swarm = swarm().serving("/a.png", Page { status: 404, ..page(&said) });
     swarm.join(1);
     swarm.miss(1, &["/a.png"]);
     let a = swarm.admitted("/a.png").unwrap().id;
-    swarm.set("/a.png", image());
-    swarm.say(1, ToNode::Differs { assets: vec![a] });
+    swarm.hold(1, &[a]);
+    swarm.fetched();
+    // To the validators of that page, the file would be unchanged.
+    swarm.set("/a.png", with_etag("\"1\"", "max-age=60"));
+    swarm.run(MINUTE);
+    assert!(swarm.fetched().iter().all(|(_, conditional)| !conditional));
     assert_eq!(swarm.admitted("/a.png").unwrap().status, 200);
 }
 
+#[test]
+fn a_failing_origin_does_not_keep_a_file_from_being_there() {
+    let mut swarm = swarm().serving("/a.png", Page { status: 404, ..page(&[]) });
+    swarm.join(1);
+    swarm.miss(1, &["/a.png"]);
+    let a = swarm.admitted("/a.png").unwrap().id;
+    swarm.hold(1, &[a]);
+    let admitted = swarm.now;
+    swarm.down = true;
+    swarm.run(10 * MINUTE);
+    assert!(swarm.told[&1].assets[&a].1 <= admitted + MINUTE);
+}
 #[test]
 fn a_failing_origin_is_borne_for_a_day() {
     let mut swarm = swarm().serving("/a.png", with_etag("\"1\"", "max-age=60"));

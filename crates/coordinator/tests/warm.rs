@@ -116,7 +116,30 @@ fn what_was_missing_is_looked_for_again() {
     assert_eq!((told(&mut swarm), swarm.admitted("/a.png")), (vec![Err(Reason::Status)], None));
     // That it was warmed in vain takes nobody the word that it is missing.
     swarm.miss(1, &["/a.png"]);
+    assert_eq!(swarm.admitted("/a.png").unwrap().status, 404);
     swarm.set("/a.png", image());
     warm(&mut swarm, "/a.png");
     assert_eq!((told(&mut swarm), swarm.admitted("/a.png").unwrap().status), (vec![Ok(())], 200));
+}
+
+#[test]
+fn what_was_asked_for_as_missing_says_nothing_of_what_is_warmed() {
+    let missing = || Page { status: 404, ..image() };
+    // The file comes before the first answer, between the two, or after both.
+    for answers in 0..3 {
+        let mut swarm = swarm().serving("/a.png", missing());
+        swarm.join(1);
+        swarm.held = Some(Vec::new());
+        swarm.miss(1, &["/a.png"]);
+        warm(&mut swarm, "/a.png");
+        for answer in 0.. {
+            if answer == answers {
+                swarm.set("/a.png", image());
+            }
+            let Some(url) = swarm.held.as_mut().unwrap().pop() else { break };
+            swarm.answer(&url, &Vec::new());
+        }
+        assert_eq!(told(&mut swarm), [Ok(())], "after {answers}");
+        assert_eq!(swarm.admitted("/a.png").unwrap().status, 200);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use edgeweave_protocol::manifest::segment_count;
+use edgeweave_protocol::manifest::{OK, segment_count};
 use edgeweave_protocol::message::ToNode;
 use edgeweave_protocol::{AssetId, Digest, Reason, Timestamp};
 
@@ -34,6 +34,10 @@ impl Engine {
     /// Reads the browser's own copy of a content, if it is wanted and has not been tried.
     pub(crate) fn adopt(&mut self, now: Timestamp, hash: Digest) {
         let Some(entry) = self.catalogue.by_hash(hash) else { return };
+        if entry.asset.status != OK {
+            // Browsers keep no page that says that something is missing.
+            return;
+        }
         let size = entry.asset.size;
         let wanted = (0..segment_count(size)).any(self.store.wants(hash, size, self.policy.cache_bytes));
         if !wanted || !self.takes_part() || !self.adoption.tried.insert(hash) {

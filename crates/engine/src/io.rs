@@ -109,7 +109,7 @@ pub struct FetchedResource {
     pub total_ms: u32,
     /// Whether it was fetched under the worker's control, and so counts as a request that the origin answered.
     pub controlled: bool,
-    /// The answer's status; zero where browsers do not tell it.
+    /// The answer's status; zero, which counts as that of what is there, where browsers do not tell it.
     pub status: u16,
 }
 

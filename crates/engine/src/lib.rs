@@ -345,9 +345,10 @@ impl Engine {
             self.holdings.indices_changed(now);
         }
         self.manifest = Some(delta.version);
+        let removes = !delta.remove.is_empty();
         let gone = Arc::make_mut(&mut self.catalogue).apply(self.clock.unix_ms(now), delta);
         // The worker must not answer with what has just been purged, and one that knows nothing learns it at once.
-        let urgent = knew_nothing || !was_synced || !gone.is_empty();
+        let urgent = knew_nothing || !was_synced || removes || !gone.is_empty();
         for hash in gone {
             self.abandon(now, hash, Reason::Purged);
             self.evict(now, hash, Reason::Purged);

@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::time::Duration;
 
 use edgeweave_protocol::limits::PIECE_BYTES;
-use edgeweave_protocol::manifest::Headers;
+use edgeweave_protocol::manifest::{Headers, OK};
 use edgeweave_protocol::policy::Prefer;
 use edgeweave_protocol::report::Event;
 use edgeweave_protocol::{Digest, PeerId, Reason, Timestamp};
 
 use crate::Engine;
+use crate::catalogue::Entry;
 use crate::download::{Piece, Source};
 use crate::io::{ByteRange, Output, RequestId};
 use crate::sorted::Set;
@@ -129,7 +130,7 @@ impl Engine {
         let (asset, hash, size) = (entry.asset.id, entry.asset.hash, entry.asset.size);
         self.visit.used(hash);
         // What is missing has no parts.
-        let has_parts = range.is_none() || !entry.asset.is_missing();
+        let has_parts = range.is_none() || entry.asset.status == OK;
         let range = bytes_of(range, size).filter(|_| has_parts);
         let Some(Range { start: first, end }) = range else {
             return self.fall_back(now, id, Reason::BadRange);
@@ -302,6 +303,11 @@ impl Engine {
             && let Some(Piece::Ready(payload, source)) =
                 self.downloads.get(&hash).and_then(|download| download.pieces.get(&body.piece()))
         {
+            // The URL may stand for something else by now, while the content is admitted under another.
+            let entry = self.catalogue.by_url(&request.url).filter(|entry| entry.asset.hash == hash);
+            if !body.headed && entry.is_none() {
+                return self.fall_back(now, id, Reason::Purged);
+            }
             let start = u64::from(body.piece()) * u64::from(PIECE_BYTES);
             let skip = (body.next - start) as u32;
             let take = (body.end - body.next).min(u64::from(payload.len - skip.min(payload.len))) as u32;
@@ -319,7 +325,7 @@ impl Engine {
             }
             let (end, complete) = (body.end, body.next == body.end);
             if head {
-                self.begin_response(id, hash, first, end);
+                self.begin_response(id, first, end);
             }
             if take > 0 {
                 self.out.push(Output::Deliver { id, handle, skip, take });
@@ -330,11 +336,9 @@ impl Engine {
         }
     }
 
-    fn begin_response(&mut self, id: RequestId, hash: Digest, first: u64, end: u64) {
+    fn begin_response(&mut self, id: RequestId, first: u64, end: u64) {
         let Some(request) = self.requests.get(&id) else { return };
-        let entry = self.catalogue.by_url(&request.url).filter(|entry| entry.asset.hash == hash);
-        let Some(entry) = entry.or_else(|| self.catalogue.by_hash(hash)) else { return };
-        let asset = &entry.asset;
+        let Some(Entry { asset }) = self.catalogue.by_url(&request.url) else { return };
         let mut headers: Headers = asset.headers.to_vec();
         headers.push(("content-length".into(), spelled(&[("", end - first)])));
         let status = if request.range.is_some() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::limits::{MAX_SEEN_URLS, MAX_URL_BYTES};
+use edgeweave_protocol::manifest::{Asset, OK};
 use edgeweave_protocol::message::ToNode;
 
 use crate::Engine;
@@ -79,20 +80,16 @@ impl Engine {
             }
             let new = url.len() <= MAX_URL_BYTES && self.sightings.insert(&url);
             match self.catalogue.by_url(&url).map(|entry| &entry.asset) {
-                // What appears where nothing was, or is gone: the node asks the origin.
-                Some(asset) if status > 0 && asset.is_missing() != missing => {
-                    self.out.say(ToNode::Differs { assets: vec![asset.id] });
-                }
-                Some(asset) => {
+                Some(asset) if (asset.status != OK) == missing => {
                     let hash = asset.hash;
                     self.page_used(now, hash, 0);
                     self.adopt(now, hash);
                 }
-                None if new => {
+                _ if new => {
                     self.sightings.untold[usize::from(missing)].push(url);
                     self.sightings.due.get_or_insert(now + SEEN_TOGETHER);
                 }
-                None => {}
+                _ => {}
             }
         }
     }
@@ -104,12 +101,14 @@ impl Engine {
         }
         self.sightings.due = None;
         let catalogue = &self.catalogue;
-        for (missing, untold) in self.sightings.untold.iter_mut().enumerate() {
-            untold.retain(|url| catalogue.by_url(url).is_none());
+        for (missing, untold) in [false, true].into_iter().zip(&mut self.sightings.untold) {
+            // What others are told differently, the node has to know.
+            let is_news = |asset: &Asset| (asset.status != OK) != missing;
+            untold.retain(|url| catalogue.by_url(url).is_none_or(|entry| is_news(&entry.asset)));
             while !untold.is_empty() {
                 let count = untold.len().min(MAX_SEEN_URLS);
                 let urls = untold.drain(..count).collect();
-                self.out.say(ToNode::Seen { urls, missing: missing > 0 });
+                self.out.say(ToNode::Seen { urls, missing });
             }
         }
     }

@@ -102,7 +102,8 @@ impl Engine {
             return;
         }
         self.visit.untold = false;
-        let used = self.visit.used.iter().flat_map(|hash| self.catalogue.ids_of(*hash));
+        // Whatever stands for a content names it; what a site does not have may all be one page that says so.
+        let used = self.visit.used.iter().filter_map(|hash| self.catalogue.ids_of(*hash).next());
         let assets: AssetSet = used.take(MAX_PAGE_ASSETS).collect();
         let (page, from) = (self.visit.page.clone(), self.visit.from.take());
         self.out.say(ToNode::Viewed { page, from, assets, loaded_ms: self.visit.loaded_ms });

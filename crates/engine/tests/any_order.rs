@@ -39,7 +39,7 @@ fn asset(which: usize, id: u32, fresh_ms: u64) -> Asset {
         hash: hash_of(which),
         size: SIZES[which],
         fresh_ms,
-        status: 200,
+        status: [200, 200, 404][which],
         headers: Vec::new().into(),
         pieces: (which < 2).then_some(PieceDigests(pieces).into()),
     }

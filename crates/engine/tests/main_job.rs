@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::world;
 use edgeweave_engine::Input;
 use edgeweave_engine::io::{ByteRange, FetchedResource, HeldSegment};
+use edgeweave_protocol::manifest::Asset;
 use edgeweave_protocol::policy::Prefer;
 use edgeweave_protocol::{AssetId, Reason};
 
@@ -118,34 +119,55 @@ fn what_is_missing_is_told_as_that_and_other_errors_are_not() {
     assert_eq!((&world.seen[..], &world.missed[..]), (&[][..], &["https://site/gone".into()][..]));
     assert_eq!(world.differing, []);
 
-    // The file is there now, and the node is to ask for it; of an answer without a status nobody knows.
-    for status in [0, 200] {
-        let resource = FetchedResource { status, ..resources[2].clone() };
-        world.tell(visitor, Input::Fetched { resources: vec![resource] });
-    }
+    // Somebody is given it: the node hears of it.
+    world.tell(visitor, Input::Page { url: "https://site/".into() });
+    let resource = FetchedResource { status: 200, ..resources[2].clone() };
+    world.tell(visitor, Input::Fetched { resources: vec![resource] });
     world.run(SECOND);
-    assert_eq!(world.differing, [AssetId(0)]);
+    assert_eq!(world.seen, [Box::from(A)]);
+}
+
+/// Somebody holds the page that says that something is missing. (Visitors get it from the supernode, which is not here.)
+fn held_and_missing() -> common::World {
+    let mut world = world().with_asset(A, 100);
+    world.arrive(&[A]);
+    world.run(SECOND);
+    world.assets[0].status = 404;
+    world
+}
+
+#[test]
+fn two_that_are_missing_are_purged_one_by_one_though_one_page_says_so() {
+    let mut world = held_and_missing();
+    let twin = Asset { id: AssetId(1), url: B.into(), ..world.assets[0].clone() };
+    world.assets.push(twin);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.request(guest, 1, A);
+    world.run(SECOND);
+    let answer = &world.visitors[guest].answers[&1];
+    assert_eq!((answer.status, answer.ended), (404, 1));
+    let shelved = |world: &common::World| {
+        let assets = &world.visitors[guest].shelf.assets;
+        [A, B].map(|url| assets.get(url).map(|asset| asset.held))
+    };
+    world.run(10 * SECOND);
+    assert_eq!(shelved(&world), [Some(true), Some(true)]);
+    world.purge(AssetId(0));
+    world.run(SECOND);
+    assert_eq!(shelved(&world), [None, Some(true)], "sooner than other changes");
 }
 
 #[test]
 fn the_mesh_answers_that_something_is_missing() {
-    let mut world = world().with_missing(A, 100);
-    let _host = world.come_back(None, &[], &[A]);
+    let mut world = held_and_missing();
     let guest = world.arrive(&[]);
     world.run(SECOND);
     world.request(guest, 1, A);
     world.run(SECOND);
     let answer = &world.visitors[guest].answers[&1];
     assert_eq!((answer.status, answer.body.len(), answer.ended), (404, 100, 1));
-    world.tell(
-        guest,
-        Input::Request {
-            id: 2,
-            url: A.into(),
-            range: Some(ByteRange { first: 0, last: None }),
-            rescue: false,
-        },
-    );
+    world.request_range(guest, 2, A, Some(ByteRange { first: 0, last: None }));
     assert_eq!(world.visitors[guest].answers[&2].fallback, Some((Reason::BadRange, 0)));
 }
 

@@ -47,11 +47,9 @@ pub struct Asset {
 /// The status of what is there.
 pub const OK: u16 = 200;
 
-impl Asset {
-    /// Whether it is the absence of something that is admitted.
-    pub fn is_missing(&self) -> bool {
-        self.status != OK
-    }
+/// Whether a status says that nothing is there, or nothing any more.
+pub const fn is_missing(status: u16) -> bool {
+    matches!(status, 404 | 410)
 }
 
 /// Response headers, names in lower case, in the order in which the origin gave them.

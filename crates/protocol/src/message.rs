@@ -84,7 +84,7 @@ pub enum ToNode {
         #[serde(default)]
         missing: bool,
     },
-    /// The visitor's own copy of these differs from the admitted one, or the origin answered with another status.
+    /// The visitor's own copy of these differs from the admitted one.
     Differs {
         /// The assets.
         assets: Vec<AssetId>,

@@ -16,7 +16,7 @@ use crate::simulation::Simulation;
 use crate::slab::Key;
 use crate::supernode;
 use crate::visitor::Visitor;
-use crate::world::site::{AssetKind, AssetModel, Page};
+use crate::world::site::{AssetKind, AssetModel, Caching, Page};
 
 /// What a desktop computer takes for an answer from its HTTP cache.
 const CACHE_ANSWER: Duration = Duration::from_millis(2);
@@ -284,6 +284,13 @@ impl Simulation {
             }
             Some(_) => {}
         }
+        if let Some(asset) =
+            asset.filter(|asset| self.site.assets[*asset as usize].caching == Caching::Missing)
+        {
+            let instead = |other: &u32| self.site.assets[*other as usize].instead_of == Some(asset);
+            let next = self.site.pages[page].assets.iter().copied().find(instead);
+            next.into_iter().for_each(|other| self.request(key, arm, Some(other)));
+        }
         self.check_all_here(key, arm);
     }
 
@@ -300,8 +307,13 @@ impl Simulation {
     /// What so many bytes of the document name, or all of it, is asked for, in its order, and fonts when the styles are here.
     fn discover(&mut self, key: Key, arm: Arm, page: usize, bytes: Option<u64>) {
         let kind = |asset: &u32| self.site.assets[*asset as usize].kind;
+        let assets = &self.site.pages[page].assets;
+        let is_named = |asset: &&u32| {
+            let first = self.site.assets[**asset as usize].instead_of;
+            first.is_none_or(|first| !assets.contains(&first))
+        };
         let (fonts, others): (Vec<u32>, Vec<u32>) =
-            self.site.pages[page].assets.iter().partition(|asset| kind(asset) == AssetKind::Font);
+            assets.iter().filter(is_named).partition(|asset| kind(asset) == AssetKind::Font);
         let styles = others.iter().filter(|asset| kind(asset) == AssetKind::Style).count() as u32;
         // Styles and scripts stand at its beginning, and the rest all over it.
         let at_head =

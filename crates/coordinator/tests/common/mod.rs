@@ -47,14 +47,14 @@ pub fn content(flavour: u8, size: u64) -> Content {
 }
 
 pub fn rules(sightings: u32) -> AdmissionRules {
-    AdmissionRules { sightings, ..AdmissionRules::default() }
+    AdmissionRules { sightings, missing_after_s: 0, ..AdmissionRules::default() }
 }
 
 pub fn setup() -> Setup {
     Setup {
         site: "site".parse().unwrap(),
         origins: vec![ORIGIN.into()],
-        policy: Policy::default(),
+        policy: Policy { supernode: true, ..Policy::default() },
         admission: rules(1),
         introductions: Introductions::Ranked,
         seed: 7,

@@ -57,6 +57,8 @@ pub(super) struct AssetView {
     size: u64,
     /// How long it stays fresh, in milliseconds.
     fresh_ms: u64,
+    /// 200, or 404 or 410 of what is missing.
+    status: u16,
 }
 
 /// What was purged.
@@ -143,6 +145,7 @@ fn view(asset: &Asset) -> AssetView {
         hash: asset.hash.to_string(),
         size: asset.size,
         fresh_ms: asset.fresh_ms,
+        status: asset.status,
     }
 }
 

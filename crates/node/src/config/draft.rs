@@ -217,6 +217,7 @@ fn read_admission(table: &mut Table<'_, '_>, rules: &mut AdmissionRules) {
     table.set("sightings", &mut rules.sightings, number(1, any));
     table.set("heuristic_freshness_s", &mut rules.heuristic_freshness_s, number(0, any));
     table.set("missing_freshness_s", &mut rules.missing_freshness_s, number(0, any));
+    table.set("missing_after_s", &mut rules.missing_after_s, number(0, any));
     table.set("stale_if_error_s", &mut rules.stale_if_error_s, number(0, any));
 }
 

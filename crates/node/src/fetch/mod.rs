@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use edgeweave_coordinator::io::{Content, Fetched};
 use edgeweave_protocol::Reason;
-use edgeweave_protocol::manifest::Headers;
+use edgeweave_protocol::manifest::{Headers, OK, is_missing};
 use edgeweave_protocol::naming::{Named, PieceHasher};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
@@ -120,7 +120,7 @@ impl Fetcher {
         let status = response.status().as_u16();
         let headers = headers_of(&response);
         // What says that something is missing can be admitted, like what is there.
-        if !matches!(status, 200 | 404 | 410) {
+        if status != OK && !is_missing(status) {
             return Ok(Fetched { status, headers, content: None });
         }
         // The fetcher has decoded what it had asked for; visitors' browsers may know codings that it does not.

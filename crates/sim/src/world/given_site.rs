@@ -63,6 +63,10 @@ pub struct GivenAsset {
     /// Whether nothing is drawn before it is there.
     #[serde(default)]
     pub render_blocking: bool,
+    /// The place in the list of a missing asset that it takes the place of: it is asked for when that is known to be missing,
+    /// as one format of a font after another is.
+    #[serde(default)]
+    pub instead_of: Option<u32>,
 }
 
 impl GivenSite {
@@ -82,6 +86,13 @@ impl GivenSite {
                 return Err((
                     "given_site.assets.changes_every_s",
                     format!("{url} cannot change all the time"),
+                ));
+            }
+            let first = asset.instead_of.map(|first| self.assets.get(first as usize));
+            if first.is_some_and(|first| first.is_none_or(|first| first.caching != Caching::Missing)) {
+                return Err((
+                    "given_site.assets.instead_of",
+                    format!("{url} takes the place of what is not missing"),
                 ));
             }
         }
@@ -161,6 +172,7 @@ impl Site {
                 caching: asset.caching,
                 changes_every_us: asset.changes_every_s.map(|seconds| seconds.saturating_mul(1_000_000)),
                 render_blocking: asset.render_blocking,
+                instead_of: asset.instead_of,
             })
             .collect();
         let landing = landing_weights(&SiteModel { pages: pages.len(), ..model.clone() });

@@ -72,6 +72,8 @@ pub(crate) struct AssetModel {
     pub(crate) caching: Caching,
     pub(crate) changes_every_us: Option<u64>,
     pub(crate) render_blocking: bool,
+    /// The missing asset after whose answer it is asked for.
+    pub(crate) instead_of: Option<u32>,
 }
 
 /// What an asset is.
@@ -241,7 +243,14 @@ fn shared_assets(model: &SiteModel, seed: u64, assets: &mut Vec<AssetModel>) -> 
             let late = kind == Script && !in_head;
             if late { &mut shared.late } else { &mut shared.early }.push(assets.len() as u32);
             let render_blocking = kind == Style || in_head;
-            assets.push(AssetModel { kind, bytes, caching, changes_every_us, render_blocking });
+            assets.push(AssetModel {
+                kind,
+                bytes,
+                caching,
+                changes_every_us,
+                render_blocking,
+                instead_of: None,
+            });
         }
     }
     shared
@@ -261,7 +270,14 @@ fn own_assets(model: &SiteModel, seed: u64, page: usize, assets: &mut Vec<AssetM
     let has_media = dice.chance(model.media_share);
     let mut add = |kind, bytes, dice: &mut Dice| {
         let (caching, changes_every_us) = picture_caching(model, dice);
-        assets.push(AssetModel { kind, bytes, caching, changes_every_us, render_blocking: false });
+        assets.push(AssetModel {
+            kind,
+            bytes,
+            caching,
+            changes_every_us,
+            render_blocking: false,
+            instead_of: None,
+        });
         assets.len() as u32 - 1
     };
     let pictures = (0..count)
