@@ -9,7 +9,7 @@ use edgeweave_protocol::{Digest, Timestamp};
 use serde::Serialize;
 
 use crate::content::{Content, Token};
-use crate::origin::{Origin, is_public, mesh_lifetime};
+use crate::origin::{self, Origin, is_public, mesh_lifetime};
 use crate::slab::Key;
 use crate::visitor::{Payloads, Visitor};
 use crate::world::site::Site;
@@ -136,6 +136,14 @@ impl Laws {
             format!("asset {asset:?} was answered with {token:?}, in order: {in_order}")
         });
         self.check_fresh(now, site, token.content);
+    }
+
+    /// The mesh begins to answer a request for all of something.
+    pub(crate) fn begun(&mut self, now: Timestamp, site: &Site, asset: Option<u32>, status: u16) {
+        let right = asset.map(|asset| origin::status(site.assets[asset as usize].caching));
+        self.check(now, Law::OnlyTheOriginsBytes, right == Some(status), || {
+            format!("asset {asset:?} was answered with {status}, and the origin answers with {right:?}")
+        });
     }
 
     fn check_fresh(&mut self, now: Timestamp, site: &Site, content: Content) {

@@ -369,7 +369,7 @@ impl Simulation {
                     part.payloads.release(handle);
                 }
             }
-            Output::Head { id, .. } => self.mesh_answers(key, RequestKey::of(id)),
+            Output::Head { id, status, .. } => self.mesh_answers(key, RequestKey::of(id), status),
             Output::Deliver { id, handle, skip, take } => {
                 let token = part.payloads.get(handle);
                 self.deliver(key, RequestKey::of(id), token, skip, take);
@@ -557,10 +557,12 @@ impl Simulation {
     }
 
     /// The mesh has begun to answer: what was started beside it is not needed.
-    fn mesh_answers(&mut self, key: Key, request: RequestKey) {
+    fn mesh_answers(&mut self, key: Key, request: RequestKey, status: u16) {
+        let now = self.now();
         let Some(visitor) = self.visitors.get_mut(key) else { return };
         visitor.mesh.connection.cancel(request);
         if let Some(asked) = visitor.mesh.load.asked(request) {
+            self.laws.begun(now, &self.site, asked.asset, status);
             (asked.next_rung_asked, asked.origin_asked) = (false, false);
         }
     }

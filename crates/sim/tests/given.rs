@@ -125,7 +125,43 @@ fn what_means_nothing_is_named() {
     assert_eq!(key("symmetric = 0.2", "symmetric = 0.3"), "network.nat");
     assert_eq!(key("links = [1, 2, 3]", "links = [4]"), "given_site.pages.links");
     assert_eq!(key("arrivals_s = 3.0", "arrivals_s = 0"), "arrivals_s");
+    let in_place = "caching = \"no_store\"\ninstead_of = 0";
+    assert_eq!(key("caching = \"no_store\"", in_place), "given_site.assets.instead_of");
     assert_eq!(key("return_days = 0.001", "return_days = 0"), "site.return_days");
+}
+
+#[test]
+fn what_is_missing_is_waited_for_without_the_mesh_only() {
+    let missing = r#"
+[[given_site.assets]]
+url = "/sans.woff2"
+kind = "font"
+bytes = 300
+caching = "missing"
+
+[[given_site.assets]]
+url = "/sans.woff"
+kind = "font"
+bytes = 300
+caching = "missing"
+instead_of = 9
+"#;
+    let pages = SHOP.replace("assets = [0, 1,", "assets = [0, 1, 9, 10,") + missing;
+    let with = outcome(Scenario::parse(&pages).unwrap());
+    let without = outcome(shop());
+    assert_eq!((with.laws.violations, without.laws.violations), (0, 0), "{:?}", with.laws.first);
+    // Pages after the first of a visit, which is when a client is there.
+    let mean = |outcome: &Outcome| {
+        let later: Vec<&Arms<f64>> =
+            outcome.views.iter().filter(|view| view.place > 0).map(|view| &view.load_ms).collect();
+        let mean =
+            |of: fn(&Arms<f64>) -> f64| later.iter().map(|times| of(times)).sum::<f64>() / later.len() as f64;
+        (mean(|times| times.holdout), mean(|times| times.mesh))
+    };
+    let ((holdout, mesh), (holdout_without, mesh_without)) = (mean(&with), mean(&without));
+    let (lost, lost_in_mesh) = (holdout - holdout_without, mesh - mesh_without);
+    assert!(lost > 60.0, "one format after the other, each over a round trip to the origin: {lost}");
+    assert!(lost_in_mesh < lost / 2.0, "{lost_in_mesh} of {lost}");
 }
 
 #[test]
