@@ -73,8 +73,8 @@ pub(crate) fn judge_url(url: &str, origins: &[Box<str>]) -> Result<(), Reason> {
 
 /// Judges an answer with content (or one whose content is known to be unchanged) by its headers.
 pub(crate) fn judge(
-    url: &str,
     presence: Presence,
+    is_file: bool,
     headers: &Headers,
     unix_ms: u64,
     rules: &AdmissionRules,
@@ -107,9 +107,7 @@ pub(crate) fn judge(
         let heuristic = Duration::from_secs(rules.heuristic_freshness_s.into());
         match presence {
             Presence::Here => is_static(&kind_of(headers)).then(|| by_rule.min(LONGEST_GUESS).max(heuristic)),
-            Presence::Missing => {
-                is_static_name(url).then(|| Duration::from_secs(rules.missing_freshness_s.into()))
-            }
+            Presence::Missing => is_file.then(|| Duration::from_secs(rules.missing_freshness_s.into())),
         }
     };
     let lifetime = lifetime(headers, &control, unix_ms, guess).ok_or(Reason::NotCacheable)?;
@@ -256,7 +254,7 @@ const STATIC_NAMES: &[&str] = &[
 ];
 
 /// Whether a URL's path ends like the name of a file of a static kind.
-fn is_static_name(url: &str) -> bool {
+pub(crate) fn is_static_name(url: &str) -> bool {
     let path = url.split('?').next().unwrap_or_default();
     let end = path.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
     end.is_some_and(|(_, end)| STATIC_NAMES.contains(&end.to_ascii_lowercase().as_str()))

@@ -34,6 +34,9 @@ pub(crate) const FAILED_FOR: Duration = Duration::from_secs(30);
 /// The most that is admitted as missing at a time: all of it is asked for again every minute, and anybody can make up names.
 const MOST_MISSING: usize = 256;
 
+/// Where so many files are admitted, other names of the same folder are those of files, too.
+const FILES_OF_A_FOLDER: usize = 3;
+
 /// The status of an origin that will answer later.
 const TOO_MANY_REQUESTS: u16 = 429;
 
@@ -97,6 +100,12 @@ impl Coordinator {
     /// no visitor's browser keeps.
     fn can_be_missing(&self, now: Timestamp, url: &str) -> bool {
         self.setup.policy.supernode && !self.seen.sightings.contains(now, url)
+    }
+
+    /// Whether a URL is that of a file, by its name or by its company: behind others there may be programs, which answer
+    /// visitors whom they know differently.
+    fn is_file(&self, url: &str) -> bool {
+        admission::is_static_name(url) || self.manifest.files_beside(url) >= FILES_OF_A_FOLDER
     }
 
     fn max_bytes(&self) -> u64 {
@@ -163,7 +172,8 @@ impl Coordinator {
         if Presence::of(status) != Some(presence) {
             return Err(Reason::Status);
         }
-        let freshness = admission::judge(url, presence, &headers, self.unix_ms(now), &self.setup.admission)?;
+        let (unix_ms, rules) = (self.unix_ms(now), &self.setup.admission);
+        let freshness = admission::judge(presence, self.is_file(url), &headers, unix_ms, rules)?;
         let content = content.ok_or(Reason::OriginUnreachable)?;
         if content.size > self.max_bytes() {
             return Err(Reason::TooLarge);

@@ -1,6 +1,7 @@
 //! The manifest: what is admitted, and how it came to be so, as far as peers need to be told.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,6 +183,21 @@ impl Manifest {
     /// All assets, without the digests of their pieces.
     pub(crate) fn assets(&self, now: Timestamp) -> Vec<Asset> {
         self.entries.values().map(|entry| Asset { pieces: None, ..entry.told(now) }).collect()
+    }
+
+    /// How many admitted assets are in the same folder as a URL, which is below its origin's; none beside one with a query.
+    pub(crate) fn files_beside(&self, url: &str) -> usize {
+        let Some((folder, name)) = url.rsplit_once('/') else { return 0 };
+        if name.contains('?') || folder.matches('/').count() < 3 {
+            return 0;
+        }
+        let from = (Bound::Included(folder), Bound::Unbounded);
+        let within = self.by_url.range::<str, _>(from).take_while(|(other, _)| other.starts_with(folder));
+        let beside = within.filter(|(other, _)| {
+            let name = other[folder.len()..].strip_prefix('/');
+            name.is_some_and(|name| !name.contains(['/', '?']))
+        });
+        beside.filter(|(_, id)| self.get(**id).is_some_and(|entry| !is_missing(entry.asset.status))).count()
     }
 
     /// How much of it is admitted as missing.

@@ -100,15 +100,9 @@ impl Coordinator {
         }
         match outcome {
             Ok(Fetched { status: 304, headers, .. }) if !validators.is_empty() => {
-                let url = entry.asset().url.clone();
                 let headers = admission::updated(&entry.asset().headers, &headers);
-                match admission::judge(
-                    &url,
-                    Presence::Here,
-                    &headers,
-                    self.unix_ms(now),
-                    &self.setup.admission,
-                ) {
+                let (unix_ms, rules) = (self.unix_ms(now), &self.setup.admission);
+                match admission::judge(Presence::Here, true, &headers, unix_ms, rules) {
                     Ok(freshness) => self.renew(now, id, &headers, freshness),
                     Err(reason) => self.remove_and_refuse(now, id, reason),
                 }

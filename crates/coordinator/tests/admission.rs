@@ -259,6 +259,34 @@ fn only_what_nobody_would_be_given_is_admitted_as_missing() {
 }
 
 #[test]
+fn a_name_among_files_is_that_of_a_file() {
+    let mut swarm = swarm();
+    swarm.join(1);
+    let files = ["/_static/a.css", "/_static/b.js", "/_static/c.png", "/d.css", "/e.css", "/f.css"];
+    for path in files {
+        swarm.set(path, image());
+        swarm.admit(1, path);
+    }
+    for (path, is_file) in [
+        ("/_static/none", true),
+        ("/_static/none?of=these", false),
+        ("/_static/more/none", false),
+        ("/_stat", false),
+        // Programs are often there.
+        ("/none", false),
+    ] {
+        swarm.set(path, not_found());
+        swarm.miss(1, &[path]);
+        assert_eq!(swarm.admitted(path).is_some(), is_file, "{path}");
+    }
+    // Two are not enough.
+    swarm.tell(Input::Purge { url: Some(url("/_static/a.css")) });
+    swarm.set("/_static/nothing", not_found());
+    swarm.miss(1, &["/_static/nothing"]);
+    assert_eq!(swarm.admitted("/_static/nothing"), None);
+}
+
+#[test]
 fn what_somebody_is_given_is_not_missing() {
     // Whom the origin knows by a cookie it gives what it has, and nothing of the answers says so.
     let mut two = setup();
