@@ -21,7 +21,7 @@ test(
       "/next.html": pageOf([HERE, PICTURE], link),
       [HERE]: { type: "image/bmp", body: picture(1_054) },
     };
-    // The node asks the origin again before that, as long as anybody uses it.
+    // The node asks the origin again before that word is stale, as long as anybody holds it: within ten seconds.
     site = await scene({ contents, supernode: {}, admission: "missing_freshness_s = 10\nmissing_after_s = 0" });
     const guide = await site.arrive();
     await guide.go(`${site.origin.url}/`);

@@ -39,7 +39,7 @@ export interface SceneOptions {
   contents: Record<string, Content>;
   /** The site's policy, as lines of the node's configuration. */
   policy?: string;
-  /** What is admitted besides, as a line of it. */
+  /** What is admitted besides, as lines of it. */
   admission?: string;
   /** More attributes of the script tag. */
   attributes?: string;

@@ -84,9 +84,7 @@ impl Site {
             assets: self.assets.iter().map(asset).collect(),
         }
     }
-}
 
-impl Site {
     /// What pages ask for when something is missing, and what that is: of the same name, but for its end, and next.
     fn instead<'a>(&'a self, assets: &BTreeMap<&str, u32>) -> BTreeMap<&'a str, u32> {
         let missing: BTreeSet<&str> = self

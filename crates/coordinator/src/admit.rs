@@ -173,7 +173,9 @@ impl Coordinator {
             return Err(Reason::Status);
         }
         let (unix_ms, rules) = (self.unix_ms(now), &self.setup.admission);
-        let freshness = admission::judge(presence, self.is_file(url), &headers, unix_ms, rules)?;
+        // Of what is here, its type says so.
+        let is_file = presence == Presence::Missing && self.is_file(url);
+        let freshness = admission::judge(presence, is_file, &headers, unix_ms, rules)?;
         let content = content.ok_or(Reason::OriginUnreachable)?;
         if content.size > self.max_bytes() {
             return Err(Reason::TooLarge);

@@ -102,7 +102,7 @@ impl Coordinator {
             Ok(Fetched { status: 304, headers, .. }) if !validators.is_empty() => {
                 let headers = admission::updated(&entry.asset().headers, &headers);
                 let (unix_ms, rules) = (self.unix_ms(now), &self.setup.admission);
-                match admission::judge(Presence::Here, true, &headers, unix_ms, rules) {
+                match admission::judge(Presence::Here, false, &headers, unix_ms, rules) {
                     Ok(freshness) => self.renew(now, id, &headers, freshness),
                     Err(reason) => self.remove_and_refuse(now, id, reason),
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use edgeweave_protocol::Timestamp;
 use edgeweave_protocol::limits::{MAX_SEEN_URLS, MAX_URL_BYTES};
-use edgeweave_protocol::manifest::{Asset, OK};
+use edgeweave_protocol::manifest::{Asset, OK, is_missing};
 use edgeweave_protocol::message::ToNode;
 
 use crate::Engine;
@@ -64,12 +64,11 @@ impl Engine {
         self.visit.stir(now);
         for resource in resources {
             let FetchedResource { url, bytes, first_byte_ms, total_ms, controlled, status } = resource;
-            let missing = match status {
-                404 | 410 => true,
+            let missing = is_missing(status);
+            if status >= 400 && !missing {
                 // Another error says nothing of what is there.
-                400.. => continue,
-                _ => false,
-            };
+                continue;
+            }
             if controlled {
                 self.traffic.requests.origin += 1;
                 self.traffic.bytes.origin += bytes;
