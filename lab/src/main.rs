@@ -5,7 +5,7 @@
 //! 1. `namespace` makes the namespaces, each with a device; `router` moves packets between them. What happens to a packet on
 //!    its way is decided by `network`, a state machine of `link` (rate, delay, jitter, loss) and `nat` (address translators).
 //! 2. `origin` and `node` start what is visited; `site` is what a browser finds there, and `scenario` who comes to see it.
-//! 3. `visits` sends everybody, through `lab/visitors.mjs`, and hears what browsers and origin tell (`told`).
+//! 3. `visits` sends everybody, through `lab/visitors.mjs` and `lab/visit.mjs`, and hears what browsers and origin tell (`told`).
 //! 4. `summary` makes numbers of it with `figures`, `simulation` has the simulator say what it expects, and `report` makes a page.
 //!
 //! **Invariant:** the lab decides nothing that the product decides. Which visitors are left alone is drawn by their clients,

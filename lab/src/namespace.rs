@@ -63,7 +63,8 @@ impl Namespace {
     /// A program that is `program` in here, for whoever can only be told a path.
     pub(crate) fn wrapper(&self, folder: &Path, program: &Path) -> Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
-        let path = folder.join(&self.name);
+        let program_name = program.file_name().context("a folder is no program")?.display();
+        let path = folder.join(format!("{}-{program_name}", self.name));
         let script = format!("#!/bin/sh\nexec ip netns exec {} '{}' \"$@\"\n", self.name, program.display());
         std::fs::write(&path, script).with_context(|| format!("cannot write {}", path.display()))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;

@@ -25,7 +25,7 @@ use crate::processes::{Process, announcing};
 use crate::router::Router;
 use crate::site::Site;
 use crate::summary::{Summary, arms};
-use crate::told::{CostTold, CostUrls, FromVisitors, Request, ToVisitors, Truths};
+use crate::told::{Browser, CostTold, CostUrls, FromVisitors, Request, ToVisitors, Truths};
 use crate::visits::{Place, Tour};
 use crate::{node, visits::Visited};
 use crate::{report, requirements, scenario, simulation};
@@ -67,6 +67,9 @@ pub(crate) struct Options {
     /// Of 100 visitors, so many are in the holdout; clients draw it.
     #[arg(long, default_value_t = 50, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=50))]
     holdout_percent: u32,
+    /// Of 100 visitors, so many use Firefox.
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    firefox_percent: u32,
     /// What the origin says of how long its assets may be kept.
     #[arg(long, default_value = "public, max-age=3600", value_name = "VALUE")]
     cache_control: String,
@@ -97,6 +100,9 @@ pub(crate) struct Options {
     /// Chromium.
     #[arg(long, hide = true)]
     chromium: PathBuf,
+    /// Firefox.
+    #[arg(long, hide = true)]
+    firefox: Option<PathBuf>,
     /// The checkout, for the driver of browsers.
     #[arg(long, hide = true)]
     checkout: PathBuf,
@@ -117,6 +123,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let stop = stop_on_signals()?;
     let scenario = scenario_of(options)?;
     let is_url = options.site.starts_with("http://") || options.site.starts_with("https://");
+    if options.firefox_percent > 0 && options.firefox.is_none() {
+        bail!("--firefox-percent takes a Firefox: `cargo xtask lab` finds or installs one");
+    }
     if !is_url && !Path::new(&options.site).is_dir() {
         bail!("--site {} is neither a folder nor a URL with http:// or https://", options.site);
     }
@@ -210,11 +219,13 @@ impl Lab {
             scenario,
         )?;
 
-        let chromium = |namespace: &Namespace| -> Result<String> {
-            Ok(namespace.wrapper(folder.path(), &options.chromium)?.display().to_string())
+        let wrapper = |namespace: usize, program: &Path| -> Result<String> {
+            Ok(namespaces[namespace].wrapper(folder.path(), program)?.display().to_string())
         };
-        let near_chromium = chromium(&namespaces[at_origin])?;
-        let places = homes.iter().map(|home| Ok(Place { chromium: chromium(&namespaces[*home])? }));
+        let near_chromium = wrapper(at_origin, &options.chromium)?;
+        let places = homes.iter().map(|home| {
+            Ok(Place { chromium: wrapper(*home, &options.chromium)?, node: wrapper(*home, &options.node)? })
+        });
         let places = places.collect::<Result<_>>()?;
         let visitors = driver(options, &origin_url, &node_url)?;
         Ok(Self { visitors, origin, _node: node, near_chromium, places, namespaces, at_node, router, folder })
@@ -250,7 +261,7 @@ impl Lab {
             eprintln!("✓ the node has admitted {} of the assets", urls.len() - refused);
         }
         let cost = if options.no_cost { None } else { self.cost(stop)? };
-        let visited = self.tour(&given, &plan, options.seed, stop)?;
+        let visited = self.tour(&given, &plan, options, stop)?;
         if let Some(path) = &options.views {
             write_views(path, &visited)?;
         }
@@ -320,7 +331,13 @@ impl Lab {
         wait_for(&mut self.visitors, what, patience, stop)
     }
 
-    fn tour(&mut self, site: &GivenSite, plan: &Plan, seed: u64, stop: &AtomicBool) -> Result<Visited> {
+    fn tour(
+        &mut self,
+        site: &GivenSite,
+        plan: &Plan,
+        options: &Options,
+        stop: &AtomicBool,
+    ) -> Result<Visited> {
         let bar = ProgressBar::new(plan.visits.len() as u64);
         bar.set_style(ProgressStyle::with_template(
             "{bar:40} {pos} of {len} visits ({elapsed}, {eta} to go)",
@@ -329,7 +346,8 @@ impl Lab {
             plan,
             site,
             url: &origin_url(),
-            dice: Rng::with_seed(seed),
+            dice: Rng::with_seed(options.seed),
+            browsers: browsers_of(plan.people.len(), options),
             places: &self.places,
             router: &self.router,
             visitors: &mut self.visitors,
@@ -352,6 +370,15 @@ impl Lab {
         bar.finish_and_clear();
         Ok(visited)
     }
+}
+
+/// What each of so many people looks at pages with: not drawn together with anything else, so that everything else stays as
+/// it is for another share.
+fn browsers_of(people: usize, options: &Options) -> Vec<Browser> {
+    let mut dice = Rng::with_seed(options.seed);
+    let mut draw =
+        || if dice.u32(0..100) < options.firefox_percent { Browser::Firefox } else { Browser::Chromium };
+    (0..people).map(|_| draw()).collect()
 }
 
 /// What the visitors' driver says next.
@@ -382,6 +409,7 @@ fn driver(options: &Options, origin_url: &str, node_url: &str) -> Result<Process
         "rest_ms": edgeweave_sim::REST.as_millis(),
         "press_ms": edgeweave_sim::PRESS.as_millis(),
         "client": options.checkout.join("client/package.json"),
+        "firefox": &options.firefox,
     });
     let mut command = Command::new(&options.node);
     command.arg(options.checkout.join("lab/visitors.mjs")).arg(told.to_string());
@@ -447,7 +475,7 @@ fn write_views(path: &Path, visited: &Visited) -> Result<()> {
     for view in &visited.views {
         let told = &view.told;
         let line = serde_json::json!({
-            "person": view.person, "position": view.position, "visit": told.visit, "index": told.index, "url": told.url,
+            "person": view.person, "position": view.position, "browser": view.browser, "visit": told.visit, "index": told.index, "url": told.url,
             "began_ms": told.began_ms, "load_ms": told.load_ms, "first_byte_ms": told.first_byte_ms, "off": told.off,
             "controlled": told.controlled, "connected": told.connected, "neighbours": told.neighbours,
             "uploaded": told.uploaded, "replicated": told.replicated, "bytes": told.bytes, "requests": told.requests,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::figures::{self, Arms, Change, Load, Loads, Sent};
 use crate::simulation::Simulated;
-use crate::told::{CostTold, Truths};
+use crate::told::{Browser, CostTold, Truths};
 use crate::visits::{View, Visited};
 
 /// The reason with which a client says that its visitor was drawn to be left alone.
@@ -24,6 +24,9 @@ pub(crate) struct Summary {
     /// With both arms as chance has made them.
     pub(crate) unadjusted: Change,
     pub(crate) first_visit: Arms<Loads>,
+    /// By browser, where there is not only Chromium.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) browsers: BTreeMap<Browser, Arms<Loads>>,
     /// Of visitors, not of page views.
     pub(crate) visitors: Arms<usize>,
     /// Visitors who were in one arm at first and in the other later, and are in both numbers.
@@ -115,6 +118,13 @@ impl Summary {
                 in_arm(arm).filter(|view| !first_only || view.position == 0).map(|view| view.told.load_ms),
             )
         };
+        let loads_with = |browser: Browser, arm| {
+            Loads::of(in_arm(arm).filter(|view| view.browser == browser).map(|view| view.told.load_ms))
+        };
+        let mut browsers: BTreeSet<Browser> = visited.views.iter().map(|view| view.browser).collect();
+        if !browsers.contains(&Browser::Firefox) {
+            browsers.clear();
+        }
         let by_visitor = |arm| {
             let mut histories: BTreeMap<usize, Vec<Load>> = BTreeMap::new();
             for view in in_arm(arm) {
@@ -156,6 +166,13 @@ impl Summary {
             change: Change::of(&visitors, figures::by_position),
             unadjusted: Change::of(&visitors, figures::of_all),
             first_visit: Arms { holdout: loads(Arm::Holdout, true), mesh: loads(Arm::Mesh, true) },
+            browsers: browsers
+                .into_iter()
+                .map(|browser| {
+                    let of = |arm| loads_with(browser, arm);
+                    (browser, Arms { holdout: of(Arm::Holdout), mesh: of(Arm::Mesh) })
+                })
+                .collect(),
             visitors: Arms { holdout: visitors.holdout.len(), mesh: visitors.mesh.len() },
             switched: in_both,
             offload: figures::offload(&Arms { holdout: sent(Arm::Holdout), mesh: sent(Arm::Mesh) }),
@@ -227,7 +244,7 @@ pub(crate) mod tests {
             errors: vec![format!("lost {position} ({url})")],
             bodies: vec![Body { url: "http://o/a.png".into(), sha256: "right".into() }],
         };
-        View { person, position, told, from_origin: 500, documents: 50 }
+        View { person, position, browser: Browser::Chromium, told, from_origin: 500, documents: 50 }
     }
 
     /// Two visitors in the holdout and two with the mesh, with two page views each.

@@ -128,10 +128,25 @@ pub(crate) enum ToVisitors<'a> {
     Crawl { profile: &'a str, chromium: &'a str, from: &'a str, pages: usize, at_once: usize },
     /// Copy a site on the Internet.
     Copy { profile: &'a str, chromium: &'a str, from: &'a str, pages: usize, folder: &'a str },
-    /// Visit it.
-    Visit { id: usize, profile: &'a str, chromium: &'a str, views: Vec<ViewOrder> },
+    /// Visit it, with Chromium or with Firefox, which Node.js in the same namespace drives.
+    Visit {
+        id: usize,
+        profile: &'a str,
+        browser: Browser,
+        chromium: &'a str,
+        node: &'a str,
+        views: Vec<ViewOrder>,
+    },
     /// Measure what the client costs on a page that it cannot help.
     Cost { profiles: Vec<String>, chromium: &'a str, urls: CostUrls },
+}
+
+/// What a visitor looks at pages with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Browser {
+    Chromium,
+    Firefox,
 }
 
 /// A page to look at.

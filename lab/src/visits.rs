@@ -14,7 +14,7 @@ use crate::addresses::{private_address, public_address};
 use crate::network::Home;
 use crate::processes::Process;
 use crate::router::Router;
-use crate::told::{FromVisitors, Request, Tab, ToVisitors, ViewOrder, ViewTold};
+use crate::told::{Browser, FromVisitors, Request, Tab, ToVisitors, ViewOrder, ViewTold};
 
 /// How long to wait for something to happen before looking whether the run is to end.
 const LOOK: Duration = Duration::from_millis(200);
@@ -27,10 +27,12 @@ const DWELL_MOST_MS: u64 = 30_000;
 /// Bits of a byte.
 const BITS: u64 = 8;
 
-/// Where visitors live: a namespace with a Chromium, each.
+/// Where visitors live: a namespace, each.
 pub(crate) struct Place {
     /// Chromium in that namespace.
     pub(crate) chromium: String,
+    /// Node.js in that namespace.
+    pub(crate) node: String,
 }
 
 /// A page view, with what the origin says of it.
@@ -40,6 +42,7 @@ pub(crate) struct View {
     pub(crate) person: usize,
     /// How many pages the person had seen before.
     pub(crate) position: usize,
+    pub(crate) browser: Browser,
     pub(crate) told: ViewTold,
     /// Bytes of everything but documents that the origin sent for it.
     pub(crate) from_origin: u64,
@@ -78,6 +81,8 @@ pub(crate) struct Tour<'a> {
     pub(crate) url: &'a str,
     /// Of what the plan leaves open: which links are opened in another tab.
     pub(crate) dice: Rng,
+    /// What each person looks at pages with.
+    pub(crate) browsers: Vec<Browser>,
     pub(crate) places: &'a [Place],
     pub(crate) router: &'a Router,
     pub(crate) visitors: &'a mut Process,
@@ -122,8 +127,14 @@ impl Tour<'_> {
                 Some(FromVisitors::View(told)) => {
                     let person = self.plan.visits[told.visit].visitor as usize;
                     let position = seen.entry(person).or_default();
-                    let view =
-                        View { person, position: *position, told: *told, from_origin: 0, documents: 0 };
+                    let view = View {
+                        person,
+                        position: *position,
+                        browser: self.browsers[person],
+                        told: *told,
+                        from_origin: 0,
+                        documents: 0,
+                    };
                     *position += 1;
                     visited.views.push(view);
                 }
@@ -191,7 +202,9 @@ impl Tour<'_> {
         self.visitors.tell(&ToVisitors::Visit {
             id: visit,
             profile: &profile.display().to_string(),
+            browser: self.browsers[number],
             chromium: &self.places[place].chromium,
+            node: &self.places[place].node,
             views: orders,
         })?;
         Ok(meant)

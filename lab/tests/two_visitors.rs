@@ -1,5 +1,6 @@
-//! Two real visitors over an emulated network. It takes root, Chromium, Node.js and the built command, as docs/lab.md says:
-//! where one of them lacks, this fails and says so.
+//! Two real visitors over an emulated network. It takes root, Chromium, Firefox, Node.js and the built command, as docs/lab.md
+//! says: where one of them lacks, this fails and says so.
+#![allow(clippy::unwrap_used, reason = "what goes wrong in a test fails it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,6 +47,18 @@ fn write_site(folder: &Path) -> std::io::Result<()> {
 #[test]
 #[ignore = "it makes network namespaces: `cargo xtask test` runs it where the machine lets it"]
 fn two_visitors_meet_the_distances_of_the_scenario_and_leave_nothing_behind() {
+    visit(&[]);
+}
+
+#[test]
+#[ignore = "it makes network namespaces: `cargo xtask test` runs it where the machine lets it"]
+fn two_visitors_with_firefox_do_as_well() {
+    let firefox = named("FIREFOX", || on_path("firefox-esr"));
+    let summary = visit(&["--firefox-percent", "100", "--firefox", &firefox.display().to_string()]);
+    assert!(summary["browsers"]["firefox"]["mesh"]["n"].as_u64().unwrap() > 0, "{summary}");
+}
+
+fn visit(more: &[&str]) -> serde_json::Value {
     let lab = env!("CARGO_BIN_EXE_edgeweave-lab");
     let built = Path::new(lab).with_file_name("edgeweave");
     let folder = tempfile::tempdir().unwrap();
@@ -67,6 +80,7 @@ fn two_visitors_meet_the_distances_of_the_scenario_and_leave_nothing_behind() {
             "--no-cost",
             "--json",
         ])
+        .args(more)
         .arg("--site")
         .arg(folder.path())
         .arg("--scenario")
@@ -110,4 +124,5 @@ fn two_visitors_meet_the_distances_of_the_scenario_and_leave_nothing_behind() {
     let namespaces = Command::new("ip").args(["netns", "list"]).output().unwrap();
     let left = String::from_utf8_lossy(&namespaces.stdout).contains(&format!("edgeweave-lab-{pid}-"));
     assert!(!left, "namespaces are left");
+    summary
 }

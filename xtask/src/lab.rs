@@ -36,6 +36,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         lab.arg("--edgeweave").arg(edgeweave);
         lab.arg("--node").arg(&node.node);
         lab.arg("--chromium").arg(setup::chromium()?);
+        if options
+            .arguments
+            .iter()
+            .any(|argument| argument.to_string_lossy().starts_with("--firefox-percent"))
+        {
+            lab.arg("--firefox").arg(setup::firefox()?);
+        }
         lab.arg("--checkout").arg(&workspace.root);
     }
     // In place of this process, so that whoever ends it ends the lab, which then cleans up.

@@ -70,7 +70,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
                 Ok(()) => drop(tests.args(["--", "--include-ignored"])),
                 Err(why) => println!("the lab's test is skipped: {why:#}"),
             }
-            counted(tests.env("CHROMIUM", &chromium).env("NODE", &node.node), cargo_counts)
+            tests.env("CHROMIUM", &chromium).env("FIREFOX", &firefox).env("NODE", &node.node);
+            counted(&mut tests, cargo_counts)
         });
         take("client checks", &mut || checked(&mut npm_run(workspace, &node, Part::Client, "check")));
         take("dashboard checks", &mut || checked(&mut npm_run(workspace, &node, Part::Dashboard, "check")));

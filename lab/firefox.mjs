@@ -1,0 +1,125 @@
+// Firefox as a visitor has it, for one visit: `node firefox.mjs OPTIONS ORDER`, in the network namespace of the visitor. It says
+// what `visitors.mjs` says of a visit, and closes the browser when standard input ends.
+import { createRequire } from "node:module";
+import { options } from "./options.mjs";
+import { aFew, VIEWPORT, visit, WATCH, wait } from "./visit.mjs";
+
+const { default: puppeteer } = createRequire(options.client)("puppeteer-core");
+
+/** Milliseconds that a page may take to load. */
+const LOAD_TIMEOUT_MS = 60_000;
+/** Milliseconds after a click within which the page that it leads to must be there; otherwise it leads to none. */
+const CLICK_LEADS_MS = 5_000;
+
+const PREFERENCES = {
+  // Service workers need a secure context, and nobody has certificates for made-up addresses.
+  "dom.securecontext.allowlist": options.secure.map((origin) => new URL(origin).hostname).join(","),
+  // A page that counts as secure would have its pictures fetched over TLS.
+  "security.mixed_content.upgrade_display_content": false,
+  // Nothing but the site and the node is there: what pages want of others fails at once instead of when names time out.
+  "network.dns.disabled": true,
+};
+
+let isOver = false;
+let browser;
+process.stdin.resume();
+process.stdin.on("end", close);
+process.on("SIGTERM", close);
+await visit(JSON.parse(process.argv[3]), open, say, () => isOver);
+process.exit();
+
+function say(line) {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+async function open({ profile }) {
+  browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: options.firefox,
+    userDataDir: profile,
+    extraPrefsFirefox: PREFERENCES,
+    defaultViewport: VIEWPORT,
+    // What a page asks for is not watched.
+    networkEnabled: false,
+  });
+  const newPage = async () => visitorsPage(await browser.newPage());
+  const [first] = await browser.pages();
+  return { first: first ? await visitorsPage(first) : await newPage(), newPage, close: () => browser.close() };
+}
+
+async function close() {
+  isOver = true;
+  await browser?.close().catch(() => {});
+  process.exit();
+}
+
+async function visitorsPage(page) {
+  await page.evaluateOnNewDocument(WATCH);
+  return {
+    evaluate: (run, ...args) => page.evaluate(run, ...args),
+    async go(url, _from, link) {
+      if (link && (await follow(page, link))) return;
+      await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
+    },
+    hear: () => hear(page),
+  };
+}
+
+/** Clicks as people do, on a link; returns whether it has led to a page, which has loaded then. */
+async function follow(page, { x, y }) {
+  const loaded = page.waitForNavigation({ waitUntil: "load", timeout: LOAD_TIMEOUT_MS }).then(
+    () => true,
+    () => false,
+  );
+  let deaf;
+  const there = new Promise((done) => {
+    const navigated = (frame) => frame === page.mainFrame() && done(true);
+    page.on("framenavigated", navigated);
+    deaf = () => page.off("framenavigated", navigated);
+  });
+  await page.mouse.move(x, y);
+  await wait(options.rest_ms);
+  await page.mouse.down();
+  await wait(options.press_ms);
+  await page.mouse.up();
+  const leads = await Promise.race([there, wait(CLICK_LEADS_MS)]);
+  deaf();
+  return leads ? loaded : false;
+}
+
+function hear(page) {
+  const errors = [];
+  const said = (message) => message.type() === "error" && errors.push(`${message.text()} (${message.location().url ?? ""})`);
+  const thrown = (error) => errors.push(String(error.message).split("\n")[0]);
+  page.on("console", said);
+  page.on("pageerror", thrown);
+  const deaf = () => {
+    page.off("console", said);
+    page.off("pageerror", thrown);
+  };
+  return { errors, deaf, bodies: () => bodiesOf(page) };
+}
+
+/** Digests of some bodies, as the page gets them once more: Firefox shows nobody what it has got. */
+async function bodiesOf(page) {
+  const urls = await page.evaluate(
+    (origin) =>
+      performance
+        .getEntriesByType("resource")
+        .filter(({ name, responseStatus }) => name.startsWith(origin) && responseStatus === 200)
+        .map(({ name }) => name.split("#")[0]),
+    options.origin,
+  );
+  return page.evaluate(digestsOf, aFew([...new Set(urls)]));
+}
+
+/** Runs in the page. */
+function digestsOf(urls) {
+  return Promise.all(
+    urls.map(async (url) => {
+      const body = await (await fetch(url)).arrayBuffer();
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
+      return { url, sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("") };
+    }),
+  );
+}
