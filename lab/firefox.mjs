@@ -12,8 +12,9 @@ const LOAD_TIMEOUT_MS = 60_000;
 const CLICK_LEADS_MS = 5_000;
 
 const PREFERENCES = {
-  // Service workers need a secure context, and nobody has certificates for made-up addresses.
+  // Service workers and caches need a secure context, and nobody has certificates for made-up addresses.
   "dom.securecontext.allowlist": options.secure.map((origin) => new URL(origin).hostname).join(","),
+  "dom.caches.testing.enabled": true,
   // A page that counts as secure would have its pictures fetched over TLS.
   "security.mixed_content.upgrade_display_content": false,
   // Nothing but the site and the node is there: what pages want of others fails at once instead of when names time out.
