@@ -2,10 +2,8 @@
 import { createHash } from "node:crypto";
 import { launch } from "../client/test/devtools.mjs";
 import { options } from "./options.mjs";
-import { aFew, VIEWPORT, WATCH, wait } from "./visit.mjs";
+import { aFew, LOAD_TIMEOUT_MS, VIEWPORT, WATCH, wait } from "./visit.mjs";
 
-/** Milliseconds that a page may take to load. */
-export const LOAD_TIMEOUT_MS = 60_000;
 /** Milliseconds after a click after which it leads to no page. */
 const CLICK_LEADS_MS = 2_000;
 /** How often it is looked at, in milliseconds. */
@@ -47,7 +45,12 @@ export function openBare({ profile, chromium: executable }) {
 export async function openChromium(order) {
   const browser = await openBare(order);
   const newPage = async () => visitorsPage(await browser.newPage());
-  return { first: await visitorsPage(browser.first), newPage, close: browser.close };
+  try {
+    return { first: await visitorsPage(browser.first), newPage, close: browser.close };
+  } catch (error) {
+    await browser.close();
+    throw error;
+  }
 }
 
 async function visitorsPage(page) {

@@ -2,18 +2,21 @@
 // what `visitors.mjs` says of a visit, and closes the browser when standard input ends.
 import { createRequire } from "node:module";
 import { options } from "./options.mjs";
-import { aFew, VIEWPORT, visit, WATCH, wait } from "./visit.mjs";
+import { aFew, LOAD_TIMEOUT_MS, VIEWPORT, visit, WATCH, wait } from "./visit.mjs";
 
 const { default: puppeteer } = createRequire(options.client)("puppeteer-core");
 
-/** Milliseconds that a page may take to load. */
-const LOAD_TIMEOUT_MS = 60_000;
-/** Milliseconds after a click within which the page that it leads to must be there; otherwise it leads to none. */
-const CLICK_LEADS_MS = 5_000;
+/** Milliseconds after a click after which it leads to no page. */
+const CLICK_LEADS_MS = 2_000;
+/** Milliseconds that reading a body once more may take. */
+const READ_TIMEOUT_MS = 10_000;
+/** Milliseconds within which Firefox does what it is told, where that is not to load a page. */
+const PROTOCOL_TIMEOUT_MS = 60_000;
 
 const PREFERENCES = {
-  // Service workers and caches need a secure context, and nobody has certificates for made-up addresses.
+  // Service workers need a secure context, and nobody has certificates for made-up addresses.
   "dom.securecontext.allowlist": options.secure.map((origin) => new URL(origin).hostname).join(","),
+  // Caches do not go by that list.
   "dom.caches.testing.enabled": true,
   // A page that counts as secure would have its pictures fetched over TLS.
   "security.mixed_content.upgrade_display_content": false,
@@ -42,6 +45,9 @@ async function open({ profile }) {
     defaultViewport: VIEWPORT,
     // What a page asks for is not watched.
     networkEnabled: false,
+    protocolTimeout: PROTOCOL_TIMEOUT_MS,
+    // As root it starts only in a home and a session of root's own.
+    env: { ...process.env, HOME: profile, XDG_RUNTIME_DIR: undefined, XAUTHORITY: undefined },
   });
   const newPage = async () => visitorsPage(await browser.newPage());
   const [first] = await browser.pages();
@@ -56,36 +62,35 @@ async function close() {
 
 async function visitorsPage(page) {
   await page.evaluateOnNewDocument(WATCH);
+  // A page that asks its visitor something would wait for ever.
+  page.on("dialog", (dialog) => dialog.dismiss().catch(() => {}));
   return {
     evaluate: (run, ...args) => page.evaluate(run, ...args),
     async go(url, _from, link) {
-      if (link && (await follow(page, link))) return;
+      if (link && (await follow(page, url, link))) return;
       await page.goto(url, { waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
     },
     hear: () => hear(page),
   };
 }
 
-/** Clicks as people do, on a link; returns whether it has led to a page, which has loaded then. */
-async function follow(page, { x, y }) {
-  const loaded = page.waitForNavigation({ waitUntil: "load", timeout: LOAD_TIMEOUT_MS }).then(
-    () => true,
-    () => false,
-  );
-  let deaf;
-  const there = new Promise((done) => {
-    const navigated = (frame) => frame === page.mainFrame() && done(true);
-    page.on("framenavigated", navigated);
-    deaf = () => page.off("framenavigated", navigated);
-  });
+/** Clicks as people do, on a link; returns whether it has led to the page, which has loaded then. */
+async function follow(page, url, { x, y }) {
+  const loaded = page.waitForNavigation({ waitUntil: "load", timeout: LOAD_TIMEOUT_MS });
+  // Where it leads nowhere, nobody waits for it.
+  loaded.catch(() => {});
   await page.mouse.move(x, y);
   await wait(options.rest_ms);
   await page.mouse.down();
   await wait(options.press_ms);
   await page.mouse.up();
-  const leads = await Promise.race([there, wait(CLICK_LEADS_MS)]);
-  deaf();
-  return leads ? loaded : false;
+  const isThere = () => page.evaluate(() => location.href).then((href) => href.split("#")[0] === url);
+  // Between two pages there is nothing to be asked.
+  const leads = () => isThere().catch(() => true);
+  await Promise.race([loaded, wait(CLICK_LEADS_MS)]);
+  if (!(await leads())) return false;
+  await loaded;
+  return true;
 }
 
 function hear(page) {
@@ -111,16 +116,17 @@ async function bodiesOf(page) {
         .map(({ name }) => name.split("#")[0]),
     options.origin,
   );
-  return page.evaluate(digestsOf, aFew([...new Set(urls)]));
+  const digests = await page.evaluate(digestsOf, aFew([...new Set(urls)]), READ_TIMEOUT_MS);
+  return digests.filter((digest) => digest !== null);
 }
 
-/** Runs in the page. */
-function digestsOf(urls) {
-  return Promise.all(
-    urls.map(async (url) => {
-      const body = await (await fetch(url)).arrayBuffer();
-      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
-      return { url, sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("") };
-    }),
-  );
+/** Digests of what can be read, and nothing of what cannot. Runs in the page. */
+function digestsOf(urls, timeoutMs) {
+  const digestOf = async (url) => {
+    const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
+    if (!response.ok) return null;
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await response.arrayBuffer()));
+    return { url, sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("") };
+  };
+  return Promise.all(urls.map((url) => digestOf(url).catch(() => null)));
 }

@@ -3,10 +3,12 @@
 // A browser has its `first` page, `newPage()` and `close()`. A page has
 //   evaluate(run, ...args)  runs a function in it, and returns what it returns;
 //   go(url, from, link)     goes there, by the link if there is one, and waits until it has loaded;
-//   hear()                  collects `errors` from now on until `deaf()`, and says digests of `bodies(resources)`.
+//   hear()                  collects `errors` from now on until `deaf()`, and says digests of some `bodies()`.
 //
 // Everything that is read from a page is read after the visitor has looked at it, so that no load is disturbed.
 
+/** Milliseconds that a page may take to load. */
+export const LOAD_TIMEOUT_MS = 60_000;
 /** Milliseconds for which a client that has not said which arm it is in is waited for. */
 const ARM_TIMEOUT_MS = 5_000;
 /** How often something that is waited for is looked at, in milliseconds. */
@@ -75,10 +77,11 @@ async function look(visitor, index, { url, dwell_ms, tab }, isOver) {
   }
   const stats = await armKnown(page, isOver);
   const timing = await page.evaluate(timingOf);
-  const bodies = await heard.bodies();
   heard.deaf();
+  const bodies = await heard.bodies();
   const { base } = visitor;
-  if (visitor.isSecond) visitor.base = stats;
+  // Bodies that are read once more are no part of the next page.
+  if (visitor.isSecond) visitor.base = await statsOf(page);
   return {
     visit: visitor.id,
     index,

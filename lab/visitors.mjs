@@ -13,9 +13,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { flags, LOAD_TIMEOUT_MS, openBare, openChromium } from "./chromium.mjs";
+import { flags, openBare, openChromium } from "./chromium.mjs";
 import { options } from "./options.mjs";
-import { armKnown, REMEMBER_ALL, text, VIEWPORT, visit, wait } from "./visit.mjs";
+import { armKnown, LOAD_TIMEOUT_MS, REMEMBER_ALL, text, VIEWPORT, visit, wait } from "./visit.mjs";
 
 const { chromium } = createRequire(options.client)("playwright-core");
 
@@ -106,16 +106,18 @@ function visitWithFirefox(order) {
       return ended;
     },
   });
+  let index = 0;
   let isLeft = false;
   createInterface({ input: driver.stdout }).on("line", (line) => {
     const told = JSON.parse(line);
+    if (told.view) index = told.view.index + 1;
     isLeft ||= told.left !== undefined;
     say(told);
   });
   ended.then((how) => {
     browsers.delete(browser);
     if (isLeft) return;
-    say({ failed: { visit: order.id, index: 0, error: `the driver of Firefox has ended (${how})` } });
+    say({ failed: { visit: order.id, index, error: `the driver of Firefox has ended (${how})` } });
     say({ left: { visit: order.id } });
   });
 }

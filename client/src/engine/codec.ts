@@ -112,7 +112,7 @@ export const peerId: Codec<string> = {
     check(/^[\da-f]{16}$/i.test(value));
     bytes.write(
       to,
-      Uint8Array.from(value.match(/../g) ?? [], (byte) => Number(`0x${byte}`)),
+      Uint8Array.from(value.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)),
     );
   },
   read: (from) => Array.from(bytes.read(from), (byte) => byte.toString(16).padStart(2, "0")).join(""),

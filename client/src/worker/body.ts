@@ -2,6 +2,8 @@ import type { Head } from "../shared/wire";
 
 /** Bytes that are handed over ahead of what the page has read. */
 const AHEAD_BYTES = 512 * 1024;
+/** What the page has read is told in so many bytes at a time. The mesh stops for want of it after many times as many. */
+const TOLD_BYTES = 256 * 1024;
 
 /** Who is told what the page does with a body. */
 export interface Reader {
@@ -48,9 +50,11 @@ export function responseBody(head: Head, first: Reader): Body {
     },
     pull() {
       // What is no longer queued has been read.
-      const queued = Math.max(0, AHEAD_BYTES - (controller.desiredSize ?? AHEAD_BYTES));
-      if (unread > queued) reader.consumed(unread - queued);
-      unread = Math.min(unread, queued);
+      const queued = AHEAD_BYTES - (controller.desiredSize ?? 0);
+      if (unread - queued >= TOLD_BYTES) {
+        reader.consumed(unread - queued);
+        unread = queued;
+      }
       wake();
     },
     cancel() {

@@ -22,9 +22,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A neighbour that owes pieces and sends nothing for this long is let go.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// The same for one that has left the swarm: its channel may end without a word, as browsers do not wait for that when
-/// they leave a page.
-const SILENCE_WHEN_GONE: Duration = Duration::from_millis(750);
+/// One that has left the swarm is let go when nothing has passed for this long: its channel may end without a word, as
+/// browsers do not wait for that when they leave a page. What it had sent is here within a round trip, and what stood in
+/// queues within a little more.
+const SILENCE_WHEN_GONE: Duration = Duration::from_millis(250);
 
 /// A channel over which nothing has passed for this long is closed.
 const IDLE: Duration = Duration::from_secs(120);
@@ -155,10 +156,12 @@ impl Neighbour {
     }
 
     fn due(&self) -> Timestamp {
-        if !self.open {
+        if self.gone {
+            self.last_used + SILENCE_WHEN_GONE
+        } else if !self.open {
             self.since + CONNECT_TIMEOUT
         } else if self.owed > 0 {
-            self.last_heard + if self.gone { SILENCE_WHEN_GONE } else { SILENCE }
+            self.last_heard + SILENCE
         } else {
             self.last_used + IDLE
         }
@@ -297,10 +300,11 @@ impl Engine {
         self.drive_all(now);
     }
 
-    /// The node says that a peer left. An open channel may outlive that, but is not waited for as long.
+    /// The node says that a peer left. An open channel may outlive that, but is not waited for as long, and asked for no more.
     pub(crate) fn peer_gone(&mut self, now: Timestamp, peer: PeerId) {
         let Some(neighbour) = self.neighbours.all.get_mut(&peer) else { return };
         neighbour.gone = true;
+        neighbour.holds = AssetSet::default();
         if !neighbour.open {
             self.out.push(Output::ClosePeer { peer });
             self.peer_closed(now, peer, Reason::NoSuchPeer);

@@ -71,6 +71,11 @@ impl Body {
     fn span(&self) -> Range<u32> {
         self.piece()..(self.end.div_ceil(u64::from(PIECE_BYTES)) as u32).max(self.piece() + 1)
     }
+
+    /// Whether the page has to read before it is given more.
+    fn is_full(&self) -> bool {
+        self.unread > UNREAD_MOST - u64::from(PIECE_BYTES)
+    }
 }
 
 impl Engine {
@@ -191,7 +196,7 @@ impl Engine {
         match &request.body {
             Some(body) if body.headed => {
                 let stall = if request.rescue { rescue } else { STALL + self.patience() };
-                (body.unread < UNREAD_MOST).then_some(body.progressed + stall)
+                if body.is_full() { None } else { Some(body.progressed + stall) }
             }
             _ if request.hedged && self.policy.hedge => Some(request.began + hedge + HEDGED_MOST),
             _ if request.hedged => Some(request.began + hedge + STALL),
@@ -299,7 +304,7 @@ impl Engine {
     fn deliver_to(&mut self, now: Timestamp, id: RequestId, hash: Digest) {
         while let Some(request) = self.requests.get_mut(&id)
             && let Some(body) = &mut request.body
-            && body.unread < UNREAD_MOST
+            && !body.is_full()
             && let Some(Piece::Ready(payload, source)) =
                 self.downloads.get(&hash).and_then(|download| download.pieces.get(&body.piece()))
         {
@@ -390,7 +395,7 @@ impl Engine {
     /// The page has read some of what was delivered.
     pub(crate) fn consumed(&mut self, now: Timestamp, id: RequestId, bytes: u32) {
         let Some(body) = self.requests.get_mut(&id).and_then(|request| request.body.as_mut()) else { return };
-        if body.unread >= UNREAD_MOST {
+        if body.is_full() {
             // It was the page that waited, not the mesh.
             body.progressed = now;
         }

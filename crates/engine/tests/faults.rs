@@ -118,6 +118,25 @@ fn a_neighbour_that_left_without_a_word_is_not_waited_for_long() {
 }
 
 #[test]
+fn a_neighbour_that_left_without_a_word_is_asked_for_nothing() {
+    let mut world = world().with_asset(A, 500_000);
+    let gone = world.arrive(&[A]);
+    world.arrive(&[A]);
+    world.run(SECOND);
+    let guest = world.arrive(&[]);
+    world.run(SECOND);
+    world.visitors[gone].manners = Manners::Silent;
+    world.say(guest, ToPeer::Gone { peer: peer_of(gone) });
+    world.run(SECOND);
+    world.rescue(guest, 1, A);
+    world.run(Duration::from_millis(100));
+    assert!(
+        world.visitors[guest].answers[&1].body == world.content(A),
+        "who is here gives all of it at once"
+    );
+}
+
+#[test]
 fn a_node_that_dies_does_not_stop_neighbours() {
     let mut world = world().with_asset(A, 1_000_000);
     world.arrive(&[A]);

@@ -63,6 +63,27 @@ fn several_neighbours_serve_one_large_asset() {
 }
 
 #[test]
+fn a_page_that_stops_reading_is_given_the_rest_when_it_reads_on() {
+    for range in [None, Some(ByteRange { first: 100, last: None })] {
+        let mut world = world().with_asset(A, 9_000_000);
+        world.arrive(&[A]);
+        world.run(SECOND);
+        let guest = world.arrive(&[]);
+        world.run(SECOND);
+        world.visitors[guest].reads = false;
+        world.request_range(guest, 1, A, range);
+        world.run(60 * SECOND);
+        let answer = &world.visitors[guest].answers[&1];
+        assert!(answer.fallback.is_none() && answer.ended == 0, "a film that pauses has not failed");
+        assert!((4_000_000..=4 << 20).contains(&answer.body.len()), "{}", answer.body.len());
+        world.read_on(guest, 1);
+        world.run(10 * SECOND);
+        let first = range.map_or(0, |range| range.first as usize);
+        assert!(world.visitors[guest].answers[&1].body == world.content(A)[first..]);
+    }
+}
+
+#[test]
 fn ranges_are_served_from_neighbours_and_then_from_what_is_held() {
     let mut world = world().with_asset(A, 4_000_000);
     world.arrive(&[A]);

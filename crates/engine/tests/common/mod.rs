@@ -60,6 +60,8 @@ pub struct Visitor {
     pub record: Record,
     pub manners: Manners,
     pub answers: BTreeMap<u32, Answer>,
+    /// Its pages read what they are given.
+    pub reads: bool,
     pub stats: Stats,
     pub shelf: Shelf,
     pub state: Option<State>,
@@ -211,6 +213,7 @@ impl World {
             record,
             manners: Manners::Honest,
             answers: BTreeMap::new(),
+            reads: true,
             stats: Stats::default(),
             shelf: Shelf::default(),
             state: None,
@@ -281,7 +284,14 @@ impl World {
         self.tell(visitor, Input::Request { id, url: url.into(), range, rescue: false });
     }
 
-    /// The same, after the origin has failed.
+    /// A page reads on, what it has been given first.
+    pub fn read_on(&mut self, visitor: usize, id: u32) {
+        self.visitors[visitor].reads = true;
+        let bytes = self.visitors[visitor].answers[&id].body.len() as u32;
+        self.tell(visitor, Input::Consumed { id, bytes });
+    }
+
+    /// Requests after the origin has failed.
     pub fn rescue(&mut self, visitor: usize, id: u32, url: &str) {
         self.visitors[visitor].answers.insert(id, Answer::default());
         self.tell(visitor, Input::Request { id, url: url.into(), range: None, rescue: true });
@@ -463,7 +473,9 @@ impl World {
                 let answer = visitor.answers.get_mut(&id).unwrap();
                 assert!(answer.heads == 1 && answer.ended == 0 && answer.fallback.is_none(), "out of order");
                 answer.body.extend(bytes);
-                self.later(Duration::from_micros(10), index, Input::Consumed { id, bytes: take });
+                if visitor.reads {
+                    self.later(Duration::from_micros(10), index, Input::Consumed { id, bytes: take });
+                }
             }
             Output::End { id } => visitor.answers.get_mut(&id).unwrap().ended += 1,
             Output::Fallback { id, reason, delivered } => {
