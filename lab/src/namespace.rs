@@ -17,13 +17,9 @@ const PREFIX: &str = "edgeweave-lab-";
 const ENDING: Duration = Duration::from_secs(3);
 /// How often it is looked at.
 const ENDING_POLL: Duration = Duration::from_millis(20);
-/// Settings of the kernel's in every namespace: no IPv6, which the router does not carry; nothing learnt about a way that
-/// the next visitor in the same place would profit from; and Linux's own congestion control, whatever this machine has.
-const SETTINGS: [&str; 3] = [
-    "net.ipv6.conf.all.disable_ipv6=1",
-    "net.ipv4.tcp_no_metrics_save=1",
-    "net.ipv4.tcp_congestion_control=cubic",
-];
+/// Settings of the kernel's in every namespace: no IPv6, which the router does not carry, and nothing learnt about a way
+/// that the next visitor in the same place would profit from.
+const SETTINGS: [&str; 2] = ["net.ipv6.conf.all.disable_ipv6=1", "net.ipv4.tcp_no_metrics_save=1"];
 
 /// A network namespace. Dropped, everything in it is killed and it is removed.
 pub(crate) struct Namespace {
