@@ -96,7 +96,7 @@ async function follow(page, url, { x, y }) {
 function hear(page) {
   const errors = [];
   const said = (message) => message.type() === "error" && errors.push(`${message.text()} (${message.location().url ?? ""})`);
-  const thrown = (error) => errors.push(String(error.message).split("\n")[0]);
+  const thrown = ({ message, stack }) => errors.push(`${message.split("\n")[0]} (${/\bhttp:[^\s)]+/.exec(stack)?.[0] ?? ""})`);
   page.on("console", said);
   page.on("pageerror", thrown);
   const deaf = () => {
