@@ -1,6 +1,6 @@
 // Chromium as a visitor has it, driven over DevTools by nothing but what a visit needs.
 import { createHash } from "node:crypto";
-import { launch } from "../client/test/devtools.mjs";
+import { ALONE, launch } from "../client/test/devtools.mjs";
 import { options } from "./options.mjs";
 import { aFew, LOAD_TIMEOUT_MS, VIEWPORT, WATCH, wait } from "./visit.mjs";
 
@@ -10,12 +10,7 @@ const CLICK_LEADS_MS = 2_000;
 const POLL_MS = 100;
 
 const FLAGS = [
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
+  ...ALONE,
   // By default the HTTP cache, and the largest entry it takes, are as large as the disk has room.
   "--disk-cache-size=1073741824",
   "--disable-extensions",

@@ -20,3 +20,5 @@ export interface Launched {
 
 /** Starts a browser with a profile; its first page is there. */
 export function launch(how: { executable: string; profile: string; flags: string[] }): Promise<Launched>;
+
+export const ALONE: string[];

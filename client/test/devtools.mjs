@@ -4,6 +4,16 @@
 // https://chromedevtools.github.io/devtools-protocol/
 import { spawn } from "node:child_process";
 
+/** What every Chromium is started with that is driven by a script: it does nothing of its own accord. */
+export const ALONE = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 /** Milliseconds that a browser has to end by itself. */
 const CLOSE_TIMEOUT_MS = 20_000;
 /** What a browser said last, in characters: it says why it does not start. */

@@ -11,6 +11,7 @@ import { type BrowserContext, chromium, type Page } from "playwright-core";
 import type { Edgeweave } from "../src/api";
 import type { Note } from "../src/generated/Note";
 import type { Stats } from "../src/generated/Stats";
+import { ALONE } from "./devtools.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? resolve(HERE, "../../target");
@@ -19,12 +20,7 @@ export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 export const FLAGS = [
   // Nothing but the tests' own servers is there.
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
+  ...ALONE,
   // By default the HTTP cache, and the largest entry it takes, are as large as the disk has room.
   "--disk-cache-size=1073741824",
 ];

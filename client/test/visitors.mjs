@@ -9,6 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { ALONE } from "./devtools.mjs";
 
 /** Milliseconds that a page may take to load. */
 const LOAD_TIMEOUT_MS = 60_000;
@@ -20,15 +21,6 @@ const QUIET_MS = 1_500;
 const ABSENT_MS = 6_000;
 /** How often a client is asked, in milliseconds. */
 const POLL_MS = 100;
-
-const FLAGS = [
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 const options = JSON.parse(process.argv[2]);
 const site = new URL(options.url);
@@ -71,7 +63,7 @@ async function arrive(number) {
     executablePath: options.chromium,
     // Chromium's sandbox does not start for root.
     chromiumSandbox: process.getuid?.() !== 0,
-    args: FLAGS,
+    args: ALONE,
     viewport: { width: 1280, height: 900 },
   });
   // A worker that takes over in the middle of a page has not controlled it.

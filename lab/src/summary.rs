@@ -113,18 +113,14 @@ impl Summary {
             let arms = &arms;
             visited.views.iter().filter(move |view| arms.get(&view.key()) == Some(&arm))
         };
-        let loads = |arm, first_only: bool| {
-            Loads::of(
-                in_arm(arm).filter(|view| !first_only || view.position == 0).map(|view| view.told.load_ms),
-            )
+        let loads = |of: &dyn Fn(&View) -> bool| {
+            let loads = |arm| Loads::of(in_arm(arm).filter(|view| of(view)).map(|view| view.told.load_ms));
+            Arms { holdout: loads(Arm::Holdout), mesh: loads(Arm::Mesh) }
         };
-        let loads_with = |browser: Browser, arm| {
-            Loads::of(in_arm(arm).filter(|view| view.browser == browser).map(|view| view.told.load_ms))
-        };
-        let mut browsers: BTreeSet<Browser> = visited.views.iter().map(|view| view.browser).collect();
-        if !browsers.contains(&Browser::Firefox) {
-            browsers.clear();
-        }
+        let with = |browser| (browser, loads(&|view| view.browser == browser));
+        let has_firefox = visited.views.iter().any(|view| view.browser == Browser::Firefox);
+        let of_browsers = visited.views.iter().filter(|_| has_firefox).map(|view| view.browser);
+        let of_browsers: BTreeSet<Browser> = of_browsers.collect();
         let by_visitor = |arm| {
             let mut histories: BTreeMap<usize, Vec<Load>> = BTreeMap::new();
             for view in in_arm(arm) {
@@ -139,7 +135,7 @@ impl Summary {
             let controlled = in_arm(arm).filter(|view| view.told.controlled);
             controlled.map(|view| Sent { position: view.position, bytes: view.from_origin }).collect()
         };
-        let both = Arms { holdout: loads(Arm::Holdout, false), mesh: loads(Arm::Mesh, false) };
+        let both = loads(&|_| true);
         let visitors = Arms { holdout: by_visitor(Arm::Holdout), mesh: by_visitor(Arm::Mesh) };
 
         let controlled = in_arm(Arm::Mesh).filter(|view| view.told.controlled);
@@ -165,14 +161,8 @@ impl Summary {
             mesh: both.mesh,
             change: Change::of(&visitors, figures::by_position),
             unadjusted: Change::of(&visitors, figures::of_all),
-            first_visit: Arms { holdout: loads(Arm::Holdout, true), mesh: loads(Arm::Mesh, true) },
-            browsers: browsers
-                .into_iter()
-                .map(|browser| {
-                    let of = |arm| loads_with(browser, arm);
-                    (browser, Arms { holdout: of(Arm::Holdout), mesh: of(Arm::Mesh) })
-                })
-                .collect(),
+            first_visit: loads(&|view| view.position == 0),
+            browsers: of_browsers.into_iter().map(with).collect(),
             visitors: Arms { holdout: visitors.holdout.len(), mesh: visitors.mesh.len() },
             switched: in_both,
             offload: figures::offload(&Arms { holdout: sent(Arm::Holdout), mesh: sent(Arm::Mesh) }),

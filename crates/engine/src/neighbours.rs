@@ -300,7 +300,8 @@ impl Engine {
         self.drive_all(now);
     }
 
-    /// The node says that a peer left. An open channel may outlive that, but is not waited for as long, and asked for no more.
+    /// The node says that a peer left. An open channel may outlive that, but is not waited for as long, and asked for no
+    /// more.
     pub(crate) fn peer_gone(&mut self, now: Timestamp, peer: PeerId) {
         let Some(neighbour) = self.neighbours.all.get_mut(&peer) else { return };
         neighbour.gone = true;
