@@ -1,6 +1,6 @@
 //! Real browsers on an emulated wide-area network, with and without the mesh.
 //!
-//! Visitors' Chromiums, the site's origin and the node are in network namespaces, which a router in this process joins:
+//! Visitors' browsers, the site's origin and the node are in network namespaces, which a router in this process joins:
 //!
 //! 1. `namespace` makes the namespaces, each with a device; `router` moves packets between them. What happens to a packet on
 //!    its way is decided by `network`, a state machine of `link` (rate, delay, jitter, loss) and `nat` (address translators).
