@@ -44,7 +44,7 @@ fn page(site: &str, summary: &Summary, visited: &Visited) -> Markup {
                 header {
                     h1 { "Edgeweave in the lab" }
                     p class="quiet" {
-                        "Real Chromium visitors of " (site) " on an emulated wide-area network: "
+                        "Real visitors of " (site) " on an emulated wide-area network: "
                         (count((summary.holdout.n + summary.mesh.n) as u64)) " page views of "
                         (summary.visitors.holdout) " visitors in the holdout and "
                         (summary.visitors.mesh) " with the mesh"
